@@ -1,0 +1,56 @@
+package flows
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// few is how many names a hint lists when none of them is near.
+const few = 8
+
+// DidYouMean is a hint for a name that is not known: the nearest known name, or
+// all of them where none is near and they are few, or nothing.
+func DidYouMean(name string, known []string) string {
+	known = slices.Compact(slices.Sorted(slices.Values(known)))
+	best, bestDistance := "", max(1, len(name)/3)+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	switch {
+	case best != "":
+		return "did you mean " + strconv.Quote(best) + "?"
+	case len(known) > 0 && len(known) <= few:
+		return "known: " + strings.Join(known, ", ")
+	}
+	return ""
+}
+
+// distance is how many letters must be put in, taken out, changed or swapped
+// with their neighbour to make b of a (optimal string alignment).
+func distance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	var before []int
+	last := make([]int, len(t)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(s); i++ {
+		row := make([]int, len(t)+1)
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
+			change := 1
+			if s[i-1] == t[j-1] {
+				change = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+change)
+			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(t)]
+}
