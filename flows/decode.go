@@ -75,14 +75,14 @@ func decode(v *Value, into reflect.Value) Diagnostics {
 		}
 		into.SetBool(b)
 	case reflect.Int, reflect.Int64:
-		n, err := strconv.ParseInt(v.Text, 0, 64)
-		if !v.Scalar() || err != nil {
+		n, ok := parseInt(v.Text)
+		if !v.Scalar() || !ok {
 			return wrong(v, "a whole number")
 		}
 		into.SetInt(n)
 	case reflect.Float64:
-		f, err := strconv.ParseFloat(v.Text, 64)
-		if !v.Scalar() || err != nil {
+		f, ok := parseFloat(v.Text)
+		if !v.Scalar() || !ok {
 			return wrong(v, "a number")
 		}
 		into.SetFloat(f)
@@ -94,14 +94,7 @@ func decode(v *Value, into reflect.Value) Diagnostics {
 
 // wrong is the mistake of a value of the wrong kind.
 func wrong(v *Value, want string) Diagnostics {
-	got := "a " + v.Kind.String()
-	switch {
-	case v.Kind == Null:
-		got = "nothing"
-	case v.Scalar():
-		got = strconv.Quote(v.Text)
-	}
-	return Diagnostics{v.Errorf("want %s, got %s", want, got)}
+	return Diagnostics{v.Errorf("want %s, got %s", want, v.describe())}
 }
 
 func decodeStruct(v *Value, into reflect.Value) Diagnostics {

@@ -40,6 +40,7 @@ type Ref struct {
 	ID   string
 	Port string // empty for the first
 	At   *Value
+	Node *Node // the node it names; nil if there is none
 }
 
 // OnError is what becomes of an event that a node gives up.

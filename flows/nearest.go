@@ -13,12 +13,7 @@ const few = 8
 // all of them where none is near and they are few, or nothing.
 func DidYouMean(name string, known []string) string {
 	known = slices.Compact(slices.Sorted(slices.Values(known)))
-	best, bestDistance := "", max(1, len(name)/3)+1
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
-			best, bestDistance = k, d
-		}
-	}
+	best := nearest(name, known)
 	switch {
 	case best != "":
 		return "did you mean " + strconv.Quote(best) + "?"
@@ -26,6 +21,18 @@ func DidYouMean(name string, known []string) string {
 		return "known: " + strings.Join(known, ", ")
 	}
 	return ""
+}
+
+// nearest is the known name that name was meant to be, or empty if none is
+// near.
+func nearest(name string, known []string) string {
+	best, bestDistance := "", max(1, len(name)/3)+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
 }
 
 // distance is how many letters must be put in, taken out, changed or swapped

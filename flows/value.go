@@ -3,6 +3,7 @@ package flows
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // A Kind says what a [Value] is.
@@ -33,7 +34,7 @@ type Value struct {
 	Entries []Entry  // of a Map, in the order of the document
 	Span    Span     // where it stands
 
-	places []Span // of each rune of Text, where they are known one by one
+	places []place // of each rune of Text, where they are known one by one
 }
 
 // An Entry is one key of a map and its value.
@@ -76,16 +77,15 @@ func (v *Value) Any() any {
 	case Null:
 		return nil
 	case Bool:
-		return v.Text == "true"
+		return strings.EqualFold(v.Text, "true")
 	case Int:
-		n, err := strconv.ParseInt(v.Text, 0, 64)
-		if err != nil { // beyond 64 bits
-			f, _ := strconv.ParseFloat(v.Text, 64)
-			return f
+		if n, ok := parseInt(v.Text); ok {
+			return n
 		}
-		return n
+		f, _ := parseFloat(v.Text) // beyond 64 bits
+		return f
 	case Float:
-		f, _ := strconv.ParseFloat(v.Text, 64)
+		f, _ := parseFloat(v.Text)
 		return f
 	case List:
 		list := make([]any, len(v.Items))
@@ -103,6 +103,49 @@ func (v *Value) Any() any {
 	return v.Text
 }
 
+// describe says what v is, to a person.
+func (v *Value) describe() string {
+	switch {
+	case v.Kind == Null:
+		return "nothing"
+	case v.Scalar():
+		return strconv.Quote(v.Text)
+	}
+	return "a " + v.Kind.String()
+}
+
+// parseInt reads an integer as YAML's core schema writes it: 010 is ten, 0o10
+// is eight.
+func parseInt(text string) (int64, bool) {
+	if !intForm.MatchString(text) {
+		return 0, false
+	}
+	base := 10
+	switch {
+	case strings.HasPrefix(text, "0x"):
+		base, text = 16, text[2:]
+	case strings.HasPrefix(text, "0o"):
+		base, text = 8, text[2:]
+	}
+	n, err := strconv.ParseInt(text, base, 64)
+	return n, err == nil
+}
+
+// parseFloat reads a number as YAML's core schema writes it.
+func parseFloat(text string) (float64, bool) {
+	if n, ok := parseInt(text); ok {
+		return float64(n), true
+	}
+	switch lower := strings.ToLower(text); {
+	case !floatForm.MatchString(text) && !intForm.MatchString(text):
+		return 0, false
+	case strings.HasSuffix(lower, "inf"), strings.HasSuffix(lower, "nan"):
+		text = strings.Replace(lower, ".", "", 1)
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil
+}
+
 // At returns the place of the n runes of v.Text that begin at rune i, counted
 // from 0. Where they can't be told apart (the text came from ${…}, say), it is
 // the place of the whole value.
@@ -110,13 +153,14 @@ func (v *Value) At(i, n int) Span {
 	if i < 0 || i >= len(v.places) {
 		return v.Span
 	}
-	s := v.places[i]
-	s.Length = 1
+	first := v.places[i]
+	s := Span{File: v.Span.File, Line: int(first.line), Column: int(first.column), Length: int(first.width)}
 	for k := i + 1; k < i+n && k < len(v.places); k++ {
-		if v.places[k].Line != s.Line {
+		p := v.places[k]
+		if p.line != first.line {
 			break
 		}
-		s.Length = v.places[k].Column - s.Column + 1
+		s.Length = max(s.Length, int(p.column+p.width-first.column))
 	}
 	return s
 }
