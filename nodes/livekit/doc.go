@@ -1,0 +1,24 @@
+// Package livekit is the source of LiveKit's webhooks.
+//
+// A request goes through the files so: livekit.go takes it, verify.go checks
+// that LiveKit signed it, payload.go makes the data of the event from the
+// body, and livekit.go puts the event in and answers. sample.go makes signed
+// requests of every known event, for `flowd send`. quiet.go keeps forgers from
+// flooding the log.
+//
+// Invariants:
+//
+//  1. Nothing is read from a body before its signature and checksum are
+//     verified, by LiveKit's own library, on the bytes that came.
+//  2. LiveKit takes every status but 429 and 5xx for delivered and never sends
+//     again (shared by all versions up to protocol v1.54.0). So the answer is
+//     2xx only when the event is safe, 503 when it can't be stored, and 401
+//     only to one who can't prove to be LiveKit. There are no redirects.
+//  3. An authentic body that can't be read is put in as an event that has
+//     failed already, so that it is kept among the dead letters.
+//  4. Data holds all that was sent, also what the library does not know, but
+//     for the secrets that were not asked for. Nothing of a body and no token
+//     is logged.
+//  5. A request sent twice is two events of one id: LiveKit repeats itself
+//     after a timeout, and a dedupe node is where that is settled.
+package livekit

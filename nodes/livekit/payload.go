@@ -1,0 +1,207 @@
+package livekit
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/livekit/logger"
+	"github.com/livekit/protocol/utils/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/flowd/flowd/engine"
+)
+
+// payload makes the data of an event from the body of a webhook.
+//
+// LiveKit writes proto3's JSON, which leaves out every scalar and enum that is
+// zero: an audio track has no type, an egress that starts no status. They are
+// put back wherever the message that has them was sent. The rest stays as the
+// sender wrote it: fields that the library does not know, names of enums newer
+// than it, 64-bit integers as text. Lists and maps that are not there stay
+// away, so that reading an item of one gives nil.
+type payload struct {
+	secrets bool // keep what LiveKit declares secret
+}
+
+// read decodes an authentic body as LiveKit's own receiver does, and its data
+// beside it.
+func (p payload) read(body []byte) (*livekit.WebhookEvent, map[string]any, error) {
+	sent := &livekit.WebhookEvent{}
+	if err := protojson.Unmarshal(body, sent); err != nil {
+		return nil, nil, fmt.Errorf("reading a LiveKit event: %w", err)
+	}
+	if sent.Event == "" {
+		return nil, nil, errors.New("reading a LiveKit event: it has no name in its field event")
+	}
+	value, err := engine.JSON(body).Value()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading a LiveKit event: %w", err)
+	}
+	whole := strings.HasPrefix(sent.Event, "room_") || strings.HasPrefix(sent.Event, "participant_")
+	data := p.fields(eventType, value.(map[string]any), whole)
+	if sent.Event == "room_finished" && data["roomEndReason"] == nil {
+		data["roomEndReason"] = livekit.RoomEndReason_ROOM_END_UNKNOWN.String()
+	}
+	return sent, data, nil
+}
+
+var eventType = (&livekit.WebhookEvent{}).ProtoReflect().Descriptor()
+
+// message is what was sent of a message, with the zeros put back. whole says
+// that rooms and participants are sent in full.
+func (p payload) message(md protoreflect.MessageDescriptor, sent map[string]any, whole bool) map[string]any {
+	m := p.fields(md, sent, whole)
+	if !whole && isReference(md, m) {
+		return m
+	}
+	fields := md.Fields()
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if fd.HasPresence() || fd.IsList() || fd.IsMap() || !p.keeps(fd) {
+			continue
+		}
+		if m[fd.JSONName()] == nil {
+			m[fd.JSONName()] = zero(fd)
+		}
+	}
+	return m
+}
+
+// fields is what was sent of a message, under the names that LiveKit writes.
+func (p payload) fields(md protoreflect.MessageDescriptor, sent map[string]any, whole bool) map[string]any {
+	m := make(map[string]any, md.Fields().Len())
+	for name, v := range sent {
+		fd := md.Fields().ByJSONName(name)
+		if fd == nil {
+			fd = md.Fields().ByTextName(name) // room_name, which protojson reads too
+		}
+		switch {
+		case fd == nil:
+			m[name] = v
+		case p.keeps(fd):
+			m[fd.JSONName()] = p.value(fd, v, whole)
+		}
+	}
+	return m
+}
+
+// value is one field's value, or each item's of a list or map.
+func (p payload) value(fd protoreflect.FieldDescriptor, v any, whole bool) any {
+	switch v := v.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = p.value(fd, item, whole)
+		}
+		return list
+	case map[string]any:
+		if !fd.IsMap() {
+			return p.message(fd.Message(), v, whole)
+		}
+		m := make(map[string]any, len(v))
+		for key, item := range v {
+			m[key] = p.value(fd.MapValue(), item, whole)
+		}
+		return m
+	case int64:
+		if fd.Kind() == protoreflect.EnumKind {
+			return enumName(fd.Enum(), v)
+		}
+	}
+	return v
+}
+
+// isReference reports whether a room or participant only names itself, as in
+// the events of tracks, egress and ingress. What such a one leaves out is not
+// known rather than zero: a track's participant may be an agent.
+func isReference(md protoreflect.MessageDescriptor, m map[string]any) bool {
+	names, ok := references[md.FullName()]
+	if !ok {
+		return false
+	}
+	for name := range m {
+		if !slices.Contains(names, name) {
+			return false
+		}
+	}
+	return true
+}
+
+var references = map[protoreflect.FullName][]string{
+	(&livekit.Room{}).ProtoReflect().Descriptor().FullName():            {"sid", "name"},
+	(&livekit.ParticipantInfo{}).ProtoReflect().Descriptor().FullName(): {"sid", "identity"},
+}
+
+// zero is the value of a scalar or enum that was left out, as protojson writes
+// it.
+func zero(fd protoreflect.FieldDescriptor) any {
+	switch fd.Kind() {
+	case protoreflect.BoolKind:
+		return false
+	case protoreflect.EnumKind:
+		return enumName(fd.Enum(), 0)
+	case protoreflect.StringKind, protoreflect.BytesKind:
+		return ""
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind,
+		protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return "0"
+	}
+	return int64(0)
+}
+
+// enumName is the name of a number, or the number if it has none yet.
+func enumName(ed protoreflect.EnumDescriptor, n int64) any {
+	if v := ed.Values().ByNumber(protoreflect.EnumNumber(n)); v != nil && int64(v.Number()) == n {
+		return string(v.Name())
+	}
+	return n
+}
+
+func (p payload) keeps(fd protoreflect.FieldDescriptor) bool { return p.secrets || !secret(fd) }
+
+// secret reports whether LiveKit's protobuf files declare a field to be one
+// that must not be written down.
+func secret(fd protoreflect.FieldDescriptor) bool {
+	s, ok := proto.GetExtension(fd.Options(), logger.E_Sensitivity).(logger.Sensitivity)
+	return ok && s == logger.Sensitivity_SENSITIVITY_SECRET
+}
+
+// masked is a body that can't be read without the secrets that can be told by
+// the names before them.
+func (p payload) masked(body string) string {
+	if p.secrets {
+		return body
+	}
+	return secretMembers().ReplaceAllString(body, `"$1":"***"`)
+}
+
+// secretMembers matches a member of a JSON object whose name is that of a
+// secret field anywhere in an event, also one that breaks off.
+var secretMembers = sync.OnceValue(func() *regexp.Regexp {
+	var names []string
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(md protoreflect.MessageDescriptor)
+	walk = func(md protoreflect.MessageDescriptor) {
+		if seen[md.FullName()] {
+			return
+		}
+		seen[md.FullName()] = true
+		for i := range md.Fields().Len() {
+			fd := md.Fields().Get(i)
+			if secret(fd) {
+				names = append(names, fd.JSONName(), fd.TextName())
+			}
+			if fd.Message() != nil {
+				walk(fd.Message())
+			}
+		}
+	}
+	walk(eventType)
+	return regexp.MustCompile(`"(` + strings.Join(names, "|") + `)"\s*:\s*("(?:[^"\\]|\\.)*"?|[^\s,}\]]+)`)
+})
