@@ -1,24 +1,121 @@
 package engine
 
-import "sync"
+import (
+	"context"
+	"errors"
+	"sync"
+)
 
 // An ask is a request that waits for its answer while its event is on its way.
 // The copies of the event share it.
 type ask struct {
-	once   sync.Once
-	answer chan Answer // takes one
+	mu       sync.Mutex
+	answered bool
+	reason   error         // why its event was given up, or nil
+	done     chan struct{} // closed when answer or err is final
+	answer   Answer
+	err      error
 }
+
+func newAsk() *ask { return &ask{done: make(chan struct{})} }
 
 // Answer answers the request that brought e, and reports whether one was
 // waiting: no request, or one that is answered already, is not.
 func (e *Event) Answer(a Answer) bool {
-	if e.ask == nil {
+	return e.ask != nil && e.ask.settle(a, nil)
+}
+
+func (a *ask) settle(answer Answer, err error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.answered {
 		return false
 	}
-	first := false
-	e.ask.once.Do(func() {
-		e.ask.answer <- a
-		first = true
+	a.answered, a.answer, a.err = true, answer, err
+	close(a.done)
+	return true
+}
+
+// fail remembers why the event was given up; another branch may still answer.
+func (a *ask) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reason == nil {
+		a.reason = err
+	}
+}
+
+// end settles an ask that has come to the end of the flow.
+func (a *ask) end() {
+	a.mu.Lock()
+	reason := a.reason
+	a.mu.Unlock()
+	if reason == nil {
+		reason = ErrNoAnswer
+	}
+	a.settle(Answer{}, reason)
+}
+
+// wait returns the answer, or ctx's error when it ends first.
+func (a *ask) wait(ctx context.Context) (Answer, error) {
+	select {
+	case <-a.done:
+		return a.answer, a.err
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+}
+
+// maxAsks bounds the requests that wait in one flow.
+const maxAsks = 1024
+
+var errBusy = errors.New("too many requests are waiting for their answer")
+
+// Ask takes one event through the flow beside its log.
+func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
+	p := f.enter()
+	if p == nil {
+		return Answer{}, errStopped
+	}
+	if !p.replies {
+		f.leave(p)
+		if err := f.put(ctx, e); err != nil {
+			return Answer{}, err
+		}
+		return Answer{}, ErrNoAnswer
+	}
+	if f.asks.Add(1) > maxAsks {
+		f.asks.Add(-1)
+		f.leave(p)
+		return Answer{}, errBusy
+	}
+	e.Offset = beside | Offset(f.engine.besides.Add(1))
+	e.ask = newAsk()
+	f.walks.Go(func() {
+		defer f.asks.Add(-1)
+		defer e.ask.end()
+		f.passBeside(p, e)
 	})
-	return first
+	return e.ask.wait(ctx)
+}
+
+// passBeside walks one event through p, and through the plan that takes its
+// place if that comes in between.
+func (f *flow) passBeside(p *livePlan, e *Event) {
+	l, _ := f.spare.Get().(*lane)
+	if l == nil {
+		l = &lane{flow: f}
+	}
+	defer f.spare.Put(l)
+	for p != nil {
+		err := l.walk(f.ctx, p, []*Event{e})
+		f.leave(p)
+		if err == nil {
+			return
+		}
+		if p = nil; f.ctx.Err() == nil {
+			p = f.enter()
+		}
+	}
+	f.takeBack(e)
 }

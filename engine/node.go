@@ -116,7 +116,8 @@ type Closer interface {
 }
 
 // A Holder is a processor that keeps events back for later. The flow's cursor
-// stays behind the oldest event held, so a crash brings all of them again.
+// stays behind the oldest event held, so a crash brings all of them again; so
+// may a reload, and the Holder ignores an event whose offset it holds already.
 type Holder interface {
 	Processor
 	// Held returns the smallest offset held, or false.
@@ -134,6 +135,15 @@ type Holder interface {
 type Replier interface {
 	Sink
 	Replies()
+}
+
+// A Relay is a sink that passes on events of its own making, such as the
+// reply it got, in place of those it was given.
+type Relay interface {
+	Sink
+	// WriteOut is Write that emits what goes on. What it emits counts, but for
+	// an error that is not a [Failures].
+	WriteOut(ctx context.Context, batch []*Event, out *Outlet) error
 }
 
 // A Router is a source that takes HTTP requests; the engine owns the

@@ -51,3 +51,90 @@ type SinkSpec[C any] struct {
 	Timeout time.Duration // for one attempt; none if 0
 	New     func(C) (Sink, error)
 }
+
+// A Spec is what a registry holds of a node type.
+type Spec struct {
+	About
+	Kind    Kind
+	Default any // the configuration's defaults, a struct
+	Retry   Retry
+	Timeout time.Duration
+
+	decode func(v *flows.Value) (any, flows.Diagnostics)
+	build  func(config any) (any, error)
+	ports  func(config any) []string
+}
+
+// A Kind is the part a node plays in a flow.
+type Kind uint8
+
+const (
+	SourceKind Kind = iota
+	ProcessorKind
+	SinkKind
+)
+
+func (k Kind) String() string { return [...]string{"source", "processor", "sink"}[k] }
+
+// A Declaration is a [SourceSpec], [ProcessorSpec] or [SinkSpec].
+type Declaration interface{ declare() *Spec }
+
+func (s SourceSpec[C]) declare() *Spec {
+	spec := declare(s.About, SourceKind, s.Default, s.New)
+	spec.Retry = Retry{First: DefaultRetry.First, Max: DefaultRetry.Max}
+	return spec
+}
+
+func (s ProcessorSpec[C]) declare() *Spec {
+	spec := declare(s.About, ProcessorKind, s.Default, s.New)
+	spec.Timeout = s.Timeout
+	spec.Retry = Retry{Attempts: 1, First: DefaultRetry.First, Max: DefaultRetry.Max}
+	if s.Ports != nil {
+		spec.ports = func(config any) []string { return s.Ports(config.(C)) }
+	}
+	return spec
+}
+
+func (s SinkSpec[C]) declare() *Spec {
+	spec := declare(s.About, SinkKind, s.Default, s.New)
+	spec.Timeout = s.Timeout
+	spec.Retry = s.Retry.or(DefaultRetry)
+	return spec
+}
+
+func declare[C, N any](about About, kind Kind, defaults C, create func(C) (N, error)) *Spec {
+	return &Spec{
+		About: about, Kind: kind, Default: defaults,
+		decode: func(v *flows.Value) (any, flows.Diagnostics) {
+			config := defaults
+			diags := flows.Decode(v, &config)
+			return config, diags
+		},
+		build: func(config any) (any, error) { return create(config.(C)) },
+	}
+}
+
+// DefaultRetry is how a sink's work is tried again where neither the document
+// nor its type says how.
+var DefaultRetry = Retry{Attempts: 8, First: flows.Duration(time.Second), Max: flows.Duration(5 * time.Minute)}
+
+// or fills what r leaves out.
+func (r Retry) or(d Retry) Retry {
+	if r.Attempts == 0 {
+		r.Attempts = d.Attempts
+	}
+	if r.First == 0 {
+		r.First = d.First
+	}
+	if r.Max == 0 {
+		r.Max = d.Max
+	}
+	return r
+}
+
+// Validate refuses what can't be meant.
+func (r *Retry) Validate(report flows.Report) {
+	if r.Attempts < 0 {
+		report("attempts", "attempts must be 1 or more")
+	}
+}

@@ -30,17 +30,22 @@ type Log interface {
 	// at the beginning of the log. There is at most one at a time of a name;
 	// a second one takes over.
 	Cursor(ctx context.Context, name string) (Cursor, error)
+	// End returns the offset of the last event appended, or 0.
+	End() Offset
 }
 
-// A Cursor reads a log in order and remembers how far it came. It belongs to
-// one goroutine.
+// A Cursor reads a log in order and remembers how far it came. One goroutine
+// reads while others commit.
 type Cursor interface {
 	// Next fills batch with the events that follow, waits until there is at
-	// least one, and returns how many. It does not wait for more.
+	// least one, and returns how many. It does not wait for more. With an
+	// error it has taken none.
 	Next(ctx context.Context, batch []*Event) (n int, err error)
 	// Commit remembers that everything up to and including o is settled, in
 	// one atomic step with the keys claimed for those offsets.
 	Commit(ctx context.Context, o Offset) error
+	// Committed returns the last offset committed, or 0.
+	Committed() Offset
 	// Seek makes Next go on just behind o again.
 	Seek(o Offset)
 }

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowd/flowd/flows"
+)
+
+// Options are what an engine may be given. The zero Options are fine.
+type Options struct {
+	Store Store         // [MemoryStore] if nil; the caller closes it behind the engine
+	Log   *slog.Logger  // [slog.Default] if nil
+	Hooks Hooks         // to watch it
+	Drain time.Duration // for work in hand when Run ends; 10 s if 0
+}
+
+// An Engine runs the flows of a document. Its methods are safe for concurrent
+// use.
+type Engine struct {
+	registry *Registry
+	store    Store
+	log      *slog.Logger
+	hooks    Hooks
+	drain    time.Duration
+	share    Share
+	besides  atomic.Uint64 // events that went beside a log
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	mu       sync.Mutex // held by Apply and stop
+	flows    map[string]*flow
+	running  map[*part]*sourceRun
+	listener *listener
+	stopped  bool
+
+	closing sync.WaitGroup // parts that wait for their last user
+	readers sync.WaitGroup
+	sources sync.WaitGroup
+}
+
+// New returns an engine that knows the node types of reg. It does nothing
+// until a document is applied.
+func New(reg *Registry, o Options) *Engine {
+	e := &Engine{
+		registry: reg, store: o.Store, log: o.Log, hooks: o.Hooks, drain: o.Drain,
+		flows: map[string]*flow{}, running: map[*part]*sourceRun{},
+	}
+	if e.store == nil {
+		e.store = MemoryStore()
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.drain == 0 {
+		e.drain = 10 * time.Second
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	return e
+}
+
+// Check finds every mistake of a document that can be found without running
+// it. It acquires nothing.
+func Check(doc *flows.Document, reg *Registry) flows.Diagnostics {
+	_, diags := planDocument(doc, reg)
+	return diags.Sorted()
+}
+
+// Run waits until ctx is done, or until every source has finished and all is
+// delivered, and then stops the engine: listeners stop accepting, sources end,
+// lanes finish the batch in hand, nodes are closed. It returns nil if that
+// took no longer than Options.Drain. An engine runs once.
+func (e *Engine) Run(ctx context.Context) error {
+	finished := make(chan struct{})
+	waiting, stopWaiting := context.WithCancel(ctx)
+	go func() {
+		defer close(finished)
+		e.waitFinished(waiting)
+	}()
+	<-finished
+	stopWaiting()
+	return e.stop()
+}
+
+// waitFinished returns when ctx is done, or when no source runs and every log
+// is settled.
+func (e *Engine) waitFinished(ctx context.Context) {
+	for ctx.Err() == nil {
+		e.mu.Lock()
+		runs := make([]*sourceRun, 0, len(e.running))
+		for _, run := range e.running {
+			runs = append(runs, run)
+		}
+		all := e.list()
+		e.mu.Unlock()
+		if done := firstUnfinished(runs); done != nil {
+			select {
+			case <-done:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		unsettled := slices.IndexFunc(all, func(f *flow) bool { return !f.settled() })
+		if unsettled < 0 {
+			return
+		}
+		select {
+		case <-all[unsettled].progress:
+		case <-time.After(50 * time.Millisecond): // a reload may have changed the flows
+		case <-ctx.Done():
+		}
+	}
+}
+
+func firstUnfinished(runs []*sourceRun) <-chan struct{} {
+	for _, run := range runs {
+		select {
+		case <-run.done:
+		default:
+			return run.done
+		}
+	}
+	return nil
+}
+
+// settled reports whether all that came into the flow has been through it.
+func (f *flow) settled() bool {
+	return f.asks.Load() == 0 && f.cursor.Committed() >= f.store.End()
+}
+
+// list is the running flows by name. The caller holds mu.
+func (e *Engine) list() []*flow {
+	all := make([]*flow, 0, len(e.flows))
+	for _, f := range e.flows {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *flow) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// stop ends everything in the order of the path of an event.
+func (e *Engine) stop() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), e.drain)
+	defer cancel()
+	if e.listener != nil {
+		e.listener.close(ctx)
+	}
+	for _, run := range e.running {
+		run.cancel()
+	}
+	err := wait(ctx, &e.sources)
+	for _, f := range e.flows {
+		f.stopReading()
+	}
+	late := context.AfterFunc(ctx, e.cancel) // work in hand that takes too long is given up
+	e.readers.Wait()
+	for _, f := range e.flows {
+		f.walks.Wait()
+	}
+	if !late() && err == nil {
+		err = context.DeadlineExceeded
+	}
+	e.cancel()
+	for _, f := range e.flows {
+		f.close()
+	}
+	e.closing.Wait()
+	return err
+}
+
+// wait waits for a group until ctx ends.
+func wait(ctx context.Context, g *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() { g.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Nodes lists what every node has done.
+func (e *Engine) Nodes() []NodeStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []NodeStatus
+	for _, f := range e.list() {
+		for _, n := range f.live.nodes {
+			s := NodeStatus{
+				Flow: f.name, Node: n.id, Type: n.spec.Type, Kind: n.spec.Kind,
+				In: n.in.Load(), Out: n.probe.out.Load(), Failed: n.failed.Load(),
+			}
+			if last := n.lastError.Load(); last != nil {
+				s.LastError, s.LastErrorAt = last.message, last.at
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Tap returns a channel of the events that a node passes on from now, and a
+// function that ends it. It holds size events and drops what does not fit, so
+// that nobody who looks holds up the flow. ok is false if there is no such
+// node.
+func (e *Engine) Tap(flow, node string, size int) (events <-chan *Event, stop func(), ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.flows[flow]
+	if f == nil {
+		return nil, nil, false
+	}
+	for _, n := range f.live.nodes {
+		if n.id == node {
+			events, stop = n.tap(size)
+			return events, stop, true
+		}
+	}
+	return nil, nil, false
+}

@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A flow is a running flow: its log, the reader of it, its sources and the
+// plan they work by. It lives as long as a document has a flow of its name.
+type flow struct {
+	engine *Engine
+	name   string
+	store  Log
+	cursor Cursor
+	ctx    context.Context // ends when work in hand must end
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	live   *livePlan // nil when the flow has stopped
+	probes map[string]*probe
+
+	reading     context.Context // ends when no new batch may be begun
+	stopReading context.CancelFunc
+	progress    chan struct{} // tells of a commit
+	reached     Offset        // the last offset that all lanes have walked; guarded by the crew
+	walks       sync.WaitGroup
+	asks        atomic.Int64
+	spare       sync.Pool // of *lane, for asks
+}
+
+// A livePlan is a flowPlan that is running. It is left by its last user before
+// what it does not share with the next plan is closed.
+type livePlan struct {
+	*flowPlan
+	sources map[string]*node
+	holders []*node
+	retired chan struct{} // closed when another plan takes its place
+	users   sync.WaitGroup
+}
+
+// errStopped is what a source of a flow that has stopped is told.
+var errStopped = errors.New("the flow has stopped")
+
+func newLivePlan(p *flowPlan) *livePlan {
+	lp := &livePlan{flowPlan: p, sources: map[string]*node{}, retired: make(chan struct{})}
+	for _, n := range p.nodes {
+		if n.spec.Kind == SourceKind {
+			lp.sources[n.id] = n
+		}
+		if _, ok := n.impl.(Holder); ok {
+			lp.holders = append(lp.holders, n)
+		}
+	}
+	return lp
+}
+
+// openFlow opens the log of a flow. It runs nothing yet.
+func (e *Engine) openFlow(ctx context.Context, name string) (*flow, error) {
+	store, err := e.store.Log(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := store.Cursor(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f := &flow{engine: e, name: name, store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
+	f.ctx, f.cancel = context.WithCancel(e.ctx)
+	f.reading, f.stopReading = context.WithCancel(f.ctx)
+	return f, nil
+}
+
+// swap puts a plan in the place of the one before, which it returns, retired.
+func (f *flow) swap(p *livePlan) *livePlan {
+	f.mu.Lock()
+	old := f.live
+	f.live = p
+	f.mu.Unlock()
+	if old != nil {
+		close(old.retired)
+	}
+	return old
+}
+
+// enter returns the plan to work by, which must be left; nil if there is none
+// any more.
+func (f *flow) enter() *livePlan {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live != nil {
+		f.live.users.Add(1)
+	}
+	return f.live
+}
+
+func (f *flow) leave(p *livePlan) { p.users.Done() }
+
+// probe returns the probe of a node id, which outlives plans.
+func (f *flow) probe(id string) *probe {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.probes[id]
+	if p == nil {
+		p = &probe{}
+		f.probes[id] = p
+	}
+	return p
+}
+
+// put appends events to the log. It waits no longer than the flow lives.
+func (f *flow) put(ctx context.Context, batch ...*Event) error {
+	if f.reading.Err() != nil {
+		return errStopped
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(f.ctx, func() { cancel(errStopped) })()
+	return f.store.Append(ctx, batch)
+}
+
+// inlet is where the source node id puts its events.
+func (f *flow) inlet(id string) Inlet { return &inlet{f, id, f.probe(id)} }
+
+type inlet struct {
+	flow *flow
+	node string
+	*probe
+}
+
+func (in *inlet) Put(ctx context.Context, batch ...*Event) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	in.stamp(batch)
+	if err := in.flow.put(ctx, batch...); err != nil {
+		return err
+	}
+	in.passed(batch)
+	return nil
+}
+
+func (in *inlet) Ask(ctx context.Context, e *Event) (Answer, error) {
+	in.stamp([]*Event{e})
+	in.passed([]*Event{e})
+	return in.flow.ask(ctx, e)
+}
+
+func (in *inlet) stamp(batch []*Event) {
+	for _, e := range batch {
+		e.Node = in.node
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
+	}
+}
+
+func (in *inlet) passed(batch []*Event) {
+	in.out.Add(uint64(len(batch)))
+	if in.taps.Load() != nil {
+		in.show(batch)
+	}
+}
+
+// takeBack puts the event of a request that could not go its way to the end
+// into the log, from where it goes the whole way again.
+func (f *flow) takeBack(e *Event) {
+	c := e.Copy()
+	c.ask = nil
+	ctx, cancel := context.WithTimeout(f.engine.ctx, f.engine.drain)
+	defer cancel()
+	if err := f.store.Append(ctx, []*Event{c}); err != nil {
+		f.engine.log.Error("an event that passed beside the log is lost", "flow", f.name, "id", e.ID, "type", e.Type, "error", err)
+	}
+}
+
+// bury stores dead letters. It tries until it succeeds or the flow is stopped.
+func (f *flow) bury(ctx context.Context, dead []DeadLetter) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	for try := 1; ; try++ {
+		err := f.engine.store.DeadLetters().Add(ctx, dead...)
+		if err == nil {
+			break
+		}
+		f.engine.log.Error("storing dead letters", "flow", f.name, "count", len(dead), "error", err)
+		select {
+		case <-time.After(backoff(DefaultRetry, try)):
+		case <-ctx.Done():
+			return errAbandoned
+		}
+	}
+	for _, d := range dead {
+		f.engine.log.Error("gave up an event", "flow", f.name, "node", d.Failure.Node,
+			"id", d.Event.ID, "type", d.Event.Type, "attempts", d.Failure.Attempts, "error", d.Failure.Message)
+		if f.engine.hooks.GaveUp != nil {
+			f.engine.hooks.GaveUp(d)
+		}
+	}
+	return nil
+}
+
+func (f *flow) count(n *node, info BatchInfo) {
+	n.in.Add(uint64(info.In))
+	n.probe.out.Add(uint64(info.Out))
+	n.failed.Add(uint64(info.Failed))
+	if f.engine.hooks.Batch != nil {
+		f.engine.hooks.Batch(info)
+	}
+}
+
+func (f *flow) log(n *node) *slog.Logger {
+	return f.engine.log.With("flow", f.name, "node", n.id)
+}

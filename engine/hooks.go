@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Hooks are functions that the engine calls, so that somebody can watch it.
+// Any of them may be nil. They are called by many goroutines and must not
+// block.
+type Hooks struct {
+	// Batch is called once for each batch that a node is done with.
+	Batch func(BatchInfo)
+	// Settled is called when a lane has committed its cursor.
+	Settled func(flow string, lag uint64)
+	// GaveUp is called for each event that a node gave up.
+	GaveUp func(DeadLetter)
+	// Applied is called after each Apply, with its error.
+	Applied func(Changes, time.Duration, error)
+}
+
+// BatchInfo is what a node did with a batch.
+type BatchInfo struct {
+	Flow, Node      string
+	Type            string
+	In, Out, Failed int
+	Took            time.Duration // with its retries
+}
+
+// A NodeStatus is what a node has done since it was first loaded, over all
+// reloads.
+type NodeStatus struct {
+	Flow, Node, Type string
+	Kind             Kind
+	In, Out, Failed  uint64
+	LastError        string // or empty
+	LastErrorAt      time.Time
+}
+
+// A probe counts what passes a node and lets it be tapped. It is kept by node
+// id over reloads.
+type probe struct {
+	in, out, failed atomic.Uint64
+	lastError       atomic.Pointer[nodeError]
+	taps            atomic.Pointer[[]chan *Event] // nil when nobody looks
+
+	mu sync.Mutex // of changes of taps
+}
+
+type nodeError struct {
+	message string
+	at      time.Time
+}
+
+func (p *probe) failedWith(err error) {
+	p.lastError.Store(&nodeError{err.Error(), time.Now()})
+}
+
+// show gives events to whoever taps the node; it drops rather than blocks.
+func (p *probe) show(events []*Event) {
+	taps := p.taps.Load()
+	if taps == nil {
+		return
+	}
+	for _, tap := range *taps {
+		for _, e := range events {
+			select {
+			case tap <- e:
+			default:
+			}
+		}
+	}
+}
+
+// tap returns a channel of what the node passes on, and a function that ends
+// it.
+func (p *probe) tap(size int) (<-chan *Event, func()) {
+	tap := make(chan *Event, size)
+	p.change(func(taps []chan *Event) []chan *Event { return append(taps, tap) })
+	return tap, sync.OnceFunc(func() {
+		p.change(func(taps []chan *Event) []chan *Event {
+			return slices.DeleteFunc(taps, func(t chan *Event) bool { return t == tap })
+		})
+	})
+}
+
+func (p *probe) change(f func([]chan *Event) []chan *Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var taps []chan *Event
+	if now := p.taps.Load(); now != nil {
+		taps = slices.Clone(*now)
+	}
+	if taps = f(taps); len(taps) == 0 {
+		p.taps.Store(nil)
+		return
+	}
+	p.taps.Store(&taps)
+}

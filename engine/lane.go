@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A lane walks batches through the nodes of a plan. It belongs to one
+// goroutine; its buffers are used again from batch to batch.
+type lane struct {
+	flow   *flow
+	plan   *livePlan
+	inbox  [][]*Event // by node: what waits before it
+	outlet Outlet
+	run    []*Event // the part of an inbox that a node is given
+	dead   []DeadLetter
+}
+
+// errAbandoned is the end of a walk that another plan, or the end of the
+// engine, has cut short: nothing of the batch is settled.
+var errAbandoned = errors.New("the batch was given up, to be taken again")
+
+// walk takes a batch, in the order of the log, through the plan. When it
+// returns nil every event of it is settled: delivered, dropped, held, or a
+// dead letter.
+func (l *lane) walk(ctx context.Context, p *livePlan, batch []*Event) error {
+	l.prepare(p)
+	for _, e := range batch {
+		l.enter(e)
+	}
+	return l.drain(ctx)
+}
+
+// due walks what has become due in the nodes that hold events back.
+func (l *lane) due(ctx context.Context, p *livePlan) error {
+	l.prepare(p)
+	for _, n := range p.holders {
+		err := l.attempt(ctx, n, nil, func(ctx context.Context, _ []*Event) error {
+			return n.impl.(Holder).Due(ctx, &l.outlet)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return l.drain(ctx)
+}
+
+func (l *lane) prepare(p *livePlan) {
+	l.plan = p
+	for len(l.inbox) < len(p.nodes) {
+		l.inbox = append(l.inbox, nil)
+	}
+	for i := range l.inbox {
+		l.inbox[i] = l.inbox[i][:0]
+	}
+	l.dead = l.dead[:0]
+}
+
+// enter puts an event before the nodes that its source leads to.
+func (l *lane) enter(e *Event) {
+	source := l.plan.sources[e.Node]
+	switch {
+	case source == nil:
+		l.bury(e, Failure{Message: fmt.Sprintf("its source %q is no longer in the flow", e.Node), Node: e.Node, Last: time.Now()})
+	case e.Failure != nil: // the source could not read it
+		f := *e.Failure
+		f.Node = source.id
+		l.giveUp(source, e, f)
+	default:
+		l.emit(source, 0, e)
+	}
+}
+
+// emit puts e before the nodes that a port leads to.
+func (l *lane) emit(n *node, port int, e *Event) {
+	if port >= len(n.out) {
+		return
+	}
+	for _, to := range n.out[port] {
+		l.inbox[to] = append(l.inbox[to], e)
+	}
+}
+
+// drain works through the inboxes in topological order.
+func (l *lane) drain(ctx context.Context) error {
+	for i, n := range l.plan.nodes {
+		in := l.inbox[i]
+		if len(in) == 0 {
+			continue
+		}
+		if n.merges && !slices.IsSortedFunc(in, byOffset) {
+			slices.SortStableFunc(in, byOffset)
+		}
+		if err := l.visit(ctx, n, in); err != nil {
+			return err
+		}
+	}
+	return l.flow.bury(ctx, l.dead)
+}
+
+func byOffset(a, b *Event) int { return cmp.Compare(a.Offset, b.Offset) }
+
+// visit gives a node what waits before it. Events that its condition is not
+// true for pass by, in their place in the order.
+func (l *lane) visit(ctx context.Context, n *node, in []*Event) error {
+	if n.when == nil {
+		return l.work(ctx, n, in)
+	}
+	l.run = l.run[:0]
+	for _, e := range in {
+		ok, err := n.when(e)
+		if err == nil && ok {
+			l.run = append(l.run, e)
+			continue
+		}
+		if err := l.work(ctx, n, l.run); err != nil {
+			return err
+		}
+		l.run = l.run[:0]
+		if err != nil {
+			l.fail(n, e, err, attempts{n: 1, first: time.Now()})
+		} else {
+			l.emit(n, 0, e) // passes by, untouched
+		}
+	}
+	return l.work(ctx, n, l.run)
+}
+
+// work has a node handle a batch.
+func (l *lane) work(ctx context.Context, n *node, batch []*Event) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	switch impl := n.impl.(type) {
+	case Processor:
+		return l.attempt(ctx, n, batch, func(ctx context.Context, batch []*Event) error {
+			if err := impl.Process(ctx, batch, &l.outlet); err != nil {
+				return err
+			}
+			return l.outlet.failures()
+		})
+	case Relay:
+		return l.attempt(ctx, n, batch, func(ctx context.Context, batch []*Event) error {
+			return impl.WriteOut(ctx, batch, &l.outlet)
+		})
+	case Sink:
+		return l.attempt(ctx, n, batch, func(ctx context.Context, batch []*Event) error {
+			err := impl.Write(ctx, batch)
+			l.deliver(batch, err)
+			return err
+		})
+	}
+	return fmt.Errorf("%s is of no kind", n)
+}
+
+// deliver emits what a sink has delivered of a batch.
+func (l *lane) deliver(batch []*Event, err error) {
+	failed, some := asFailures(err)
+	if err != nil && !some {
+		return
+	}
+	for _, e := range batch {
+		if !failed.has(e) {
+			l.outlet.Emit(e)
+		}
+	}
+}
+
+// take moves what the node emitted on to the nodes behind it.
+func (l *lane) take(n *node) int {
+	if n.taps.Load() != nil {
+		shown := make([]*Event, len(l.outlet.emitted))
+		for i, em := range l.outlet.emitted {
+			shown[i] = em.event
+		}
+		n.show(shown)
+	}
+	for _, em := range l.outlet.emitted {
+		l.emit(n, em.port, em.event)
+	}
+	count := len(l.outlet.emitted)
+	l.outlet.reset()
+	return count
+}

@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowd/flowd/flows"
+)
+
+// ServerConfig is the server section of a document: where webhooks arrive.
+type ServerConfig struct {
+	// Listen is the address that webhooks arrive at, host:port.
+	Listen string `flow:"listen"`
+	// TLS is the certificate to serve https with.
+	TLS *TLSConfig `flow:"tls"`
+	// MaxBody is the largest body that is taken.
+	MaxBody flows.Size `flow:"max_body"`
+}
+
+// TLSConfig names a certificate and its key, as PEM files.
+type TLSConfig struct {
+	// Cert is the file of the certificate, with its chain.
+	Cert string `flow:"cert,required"`
+	// Key is the file of its private key.
+	Key string `flow:"key,required"`
+}
+
+var defaultServer = ServerConfig{Listen: "127.0.0.1:8080", MaxBody: 1 << 20}
+
+// Validate refuses an address that can't be listened at.
+func (c *ServerConfig) Validate(report flows.Report) {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		report("listen", "want an address like 127.0.0.1:8080, got %q", c.Listen)
+	}
+	if c.MaxBody < 1 {
+		report("max_body", "max_body must be at least 1 byte")
+	}
+}
+
+// The times a slow client is given.
+const (
+	headerTime = 10 * time.Second
+	bodyTime   = 30 * time.Second
+	answerTime = 75 * time.Second
+	idleTime   = 2 * time.Minute
+)
+
+// A listener serves the routes of all sources at one address. Its table of
+// routes is swapped as a whole.
+type listener struct {
+	address string
+	server  *http.Server
+	table   atomic.Pointer[routes]
+	cert    atomic.Pointer[tls.Certificate]
+	maxBody atomic.Int64
+	served  chan struct{} // closed when the server has stopped
+}
+
+// routes are the handlers by path. A source that takes everything below its
+// path is under the path with its trailing slash.
+type routes map[string][]*binding
+
+// A binding is a route of one source.
+type binding struct {
+	Route
+	owner *part
+}
+
+// listen binds an address and serves nothing yet but 404.
+func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
+	l := &listener{address: c.Listen, served: make(chan struct{})}
+	l.table.Store(&routes{})
+	if err := l.configure(c); err != nil {
+		return nil, err
+	}
+	socket, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	l.server = &http.Server{
+		Handler:           l,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       bodyTime,
+		WriteTimeout:      answerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if c.TLS != nil {
+		l.server.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.cert.Load(), nil },
+			ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
+		}
+	}
+	go func() {
+		defer close(l.served)
+		if c.TLS != nil {
+			err = l.server.ServeTLS(socket, "", "")
+		} else {
+			err = l.server.Serve(socket)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			log.Error("serving webhooks", "address", c.Listen, "error", err)
+		}
+	}()
+	return l, nil
+}
+
+// configure takes what may change while the listener serves.
+func (l *listener) configure(c ServerConfig) error {
+	if c.TLS != nil {
+		cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+		if err != nil {
+			return fmt.Errorf("reading the certificate: %w", err)
+		}
+		l.cert.Store(&cert)
+	}
+	l.maxBody.Store(int64(c.MaxBody))
+	return nil
+}
+
+// close stops accepting, waits for the requests in hand until ctx ends, and
+// cuts off those that are left.
+func (l *listener) close(ctx context.Context) {
+	if l.server.Shutdown(ctx) != nil {
+		l.server.Close()
+	}
+	<-l.served
+}
+
+func (t routes) find(path string) []*binding {
+	if found := t[path]; found != nil {
+		return found
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			if found := t[path[:i+1]]; found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// ServeHTTP finds the sources of a path, reads the body once and answers what
+// they say: where several take the same path, the worst of it.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	found := l.hold(r.URL.Path)
+	defer release(found)
+	if len(found) == 0 {
+		write(w, Text(http.StatusNotFound, "no source takes this path"))
+		return
+	}
+	allowed := map[string]bool{}
+	var takers []*binding
+	for _, b := range found {
+		method := b.Method
+		if method == "" {
+			method = http.MethodPost
+		}
+		if allowed[method] = true; method == r.Method {
+			takers = append(takers, b)
+		}
+	}
+	if len(takers) == 0 {
+		a := Text(http.StatusMethodNotAllowed, "this method is not taken here")
+		a.Header.Set("Allow", strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
+		write(w, a)
+		return
+	}
+	body, refusal := l.read(w, r)
+	if refusal != nil {
+		write(w, *refusal)
+		return
+	}
+	var worst Answer
+	for i, b := range takers {
+		answer := b.serve(r, body)
+		if i == 0 || answer.Status > worst.Status {
+			worst = answer
+		}
+	}
+	write(w, worst)
+}
+
+// hold returns the bindings of a path, whose owners are not closed until they
+// are released: it holds them first, and then makes sure that their table is
+// still the one in force.
+func (l *listener) hold(path string) []*binding {
+	for {
+		table := l.table.Load()
+		found := table.find(path)
+		for _, b := range found {
+			b.owner.requests.Add(1)
+		}
+		if l.table.Load() == table {
+			return found
+		}
+		release(found)
+	}
+}
+
+func release(held []*binding) {
+	for _, b := range held {
+		b.owner.requests.Done()
+	}
+}
+
+func (l *listener) read(w http.ResponseWriter, r *http.Request) ([]byte, *Answer) {
+	limit := l.maxBody.Load()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	var refusal Answer
+	switch {
+	case err == nil:
+		return body, nil
+	case errors.As(err, &tooLarge):
+		refusal = Text(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %s", flows.Size(limit)))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		refusal = Text(http.StatusRequestTimeout, "the body took too long")
+	default:
+		refusal = Text(http.StatusBadRequest, "the body could not be read")
+	}
+	return nil, &refusal
+}
+
+func (b *binding) serve(r *http.Request, body []byte) (answer Answer) {
+	err := contain(func() error {
+		answer = b.Serve(r, body)
+		return nil
+	})
+	if err != nil {
+		b.owner.failedWith(err)
+		return Text(http.StatusInternalServerError, "the source failed")
+	}
+	return answer
+}
+
+func write(w http.ResponseWriter, a Answer) {
+	maps.Copy(w.Header(), a.Header)
+	if a.Status == 0 {
+		a.Status = http.StatusOK
+	}
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // the sender may be gone: nothing to be done
+}
+
+// routesOf gathers the routes of all sources of the live plans.
+func routesOf(flows []*flow) *routes {
+	table := routes{}
+	for _, f := range flows {
+		for _, n := range f.live.nodes {
+			router, ok := n.impl.(Router)
+			if !ok {
+				continue
+			}
+			for _, route := range router.Routes(f.inlet(n.id)) {
+				table[route.Path] = append(table[route.Path], &binding{route, n.part})
+			}
+		}
+	}
+	return &table
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	"github.com/flowd/flowd/flows"
+)
+
+// A part is the working half of a node: what its constructor made, and its
+// configuration. A reload that changes nothing about the configuration keeps
+// it, however the node is wired.
+type part struct {
+	spec   *Spec
+	config *flows.Value
+	impl   any // a Source, Processor or Sink
+	opened bool
+	*probe
+
+	requests sync.WaitGroup // that a Router works on
+}
+
+// same reports whether two parts of one node id do the same work.
+func (p *part) same(q *part) bool {
+	return p.spec.Kind == q.spec.Kind && p.spec.Type == q.spec.Type && sameValue(p.config, q.config)
+}
+
+// sameValue compares what two values say, not where or how they are written.
+func sameValue(a, b *flows.Value) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.Kind != b.Kind || a.Text != b.Text || len(a.Items) != len(b.Items) || len(a.Entries) != len(b.Entries) {
+		return false
+	}
+	for i := range a.Items {
+		if !sameValue(a.Items[i], b.Items[i]) {
+			return false
+		}
+	}
+	for i := range a.Entries {
+		if a.Entries[i].Key.Text != b.Entries[i].Key.Text || !sameValue(a.Entries[i].Value, b.Entries[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *part) open(ctx context.Context, env *Env) error {
+	p.opened = true
+	if o, ok := p.impl.(Opener); ok {
+		return contain(func() error { return o.Open(ctx, env) })
+	}
+	return nil
+}
+
+// close gives back what the part holds, if it was opened, behind the last
+// request it works on.
+func (p *part) close() error {
+	p.requests.Wait()
+	if c, ok := p.impl.(io.Closer); ok && p.opened {
+		return contain(c.Close)
+	}
+	return nil
+}
+
+// A panicked is a panic of a node, as an error.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("the node panicked: %v", p.value) }
+
+// contain calls f and returns its panic as an error.
+func contain(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return f()
+}

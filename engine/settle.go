@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// attempts counts how often work was tried, and since when.
+type attempts struct {
+	n     int
+	first time.Time
+}
+
+// attempt has a node work on a batch until every event of it is settled: it
+// tries again what may pass and gives up what will not.
+func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(context.Context, []*Event) error) error {
+	start := time.Now()
+	tries := attempts{first: start}
+	info := BatchInfo{Flow: l.flow.name, Node: n.id, Type: n.spec.Type, In: len(batch)}
+	for {
+		tries.n++
+		l.outlet.reset()
+		err := l.once(ctx, n, batch, work)
+		failed, some := asFailures(err)
+		switch {
+		case err == nil:
+		case some: // the others are done
+		case isPanic(err) && len(batch) > 1:
+			if err := l.apart(ctx, n, batch, work); err != nil {
+				return err
+			}
+			return nil
+		default:
+			l.outlet.reset()
+			failed = allFailed(batch, err)
+		}
+		info.Out += l.take(n)
+		again, wait := l.sort(n, failed, tries, err != nil && !some)
+		info.Failed += len(failed) - len(again)
+		if err != nil {
+			n.failedWith(err)
+		}
+		if len(again) == 0 && (len(batch) > 0 || err == nil) {
+			break
+		}
+		l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "attempt", tries.n, "in", wait.Round(time.Millisecond))
+		if err := l.pause(ctx, wait); err != nil {
+			return err
+		}
+		batch = again
+	}
+	info.Took = time.Since(start)
+	l.flow.count(n, info)
+	return nil
+}
+
+// once is one attempt, within the node's time.
+func (l *lane) once(ctx context.Context, n *node, batch []*Event, work func(context.Context, []*Event) error) error {
+	if n.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, n.timeout)
+		defer cancel()
+	}
+	return contain(func() error { return work(ctx, batch) })
+}
+
+// apart gives a node the events of a batch one by one, to find the one that
+// makes it panic.
+func (l *lane) apart(ctx context.Context, n *node, batch []*Event, work func(context.Context, []*Event) error) error {
+	for i := range batch {
+		if err := l.attempt(ctx, n, batch[i:i+1:i+1], work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sort parts what failed into the events to be tried again, after a wait, and
+// those that are given up now.
+func (l *lane) sort(n *node, failed Failures, tries attempts, whole bool) (again []*Event, wait time.Duration) {
+	wait = backoff(n.retry, tries.n)
+	for _, f := range failed {
+		after, unavailable := IsUnavailable(f.Err)
+		// A processor that fails as a whole is not about any one event.
+		endless := !n.limited && (unavailable || whole && n.spec.Kind == ProcessorKind)
+		if IsPermanent(f.Err) || isPanic(f.Err) || !endless && tries.n >= n.retry.Attempts {
+			l.fail(n, f.Event, f.Err, tries)
+			continue
+		}
+		wait = max(wait, after)
+		again = append(again, f.Event)
+	}
+	return again, wait
+}
+
+// backoff is the wait before attempt n+1: first, doubled each time up to max,
+// and shortened by up to a quarter at random, so that many don't come at once.
+func backoff(r Retry, n int) time.Duration {
+	wait := time.Duration(r.First) << min(n-1, 30)
+	if wait <= 0 || wait > time.Duration(r.Max) {
+		wait = time.Duration(r.Max)
+	}
+	return wait - time.Duration(rand.Int64N(int64(wait)/4+1))
+}
+
+// pause waits, unless the plan or the engine ends first.
+func (l *lane) pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-l.plan.retired:
+		return errAbandoned
+	case <-ctx.Done():
+		return errAbandoned
+	}
+}
+
+// fail gives up e at n.
+func (l *lane) fail(n *node, e *Event, err error, tries attempts) {
+	l.giveUp(n, e, Failure{
+		Message: err.Error(), Node: n.id, Attempts: tries.n, First: tries.first, Last: time.Now(),
+	})
+	var p *panicked
+	if errors.As(err, &p) {
+		l.flow.log(n).Error("the node panicked", "panic", p.value, "stack", string(p.stack))
+	}
+}
+
+// giveUp sends e to the node's error port, else to the dead letters, else
+// nowhere, as the document says.
+func (l *lane) giveUp(n *node, e *Event, f Failure) {
+	if e.ask != nil {
+		e.ask.fail(errors.New(f.Message))
+	}
+	n.lastError.Store(&nodeError{f.Message, f.Last})
+	if len(n.onError) > 0 {
+		gone := e.failed(f)
+		for _, to := range n.onError {
+			l.inbox[to] = append(l.inbox[to], gone)
+		}
+		return
+	}
+	if n.drop {
+		l.flow.log(n).Warn("dropped an event", "id", e.ID, "type", e.Type, "error", f.Message)
+		return
+	}
+	l.bury(e, f)
+}
+
+// bury makes e a dead letter, which is stored before the batch is settled.
+func (l *lane) bury(e *Event, f Failure) {
+	l.dead = append(l.dead, DeadLetter{Flow: l.flow.name, Event: e, Failure: f})
+}
+
+func asFailures(err error) (Failures, bool) {
+	var f Failures
+	ok := errors.As(err, &f)
+	return f, ok
+}
+
+func (o *Outlet) failures() error {
+	if len(o.failed) == 0 {
+		return nil
+	}
+	return o.failed
+}
+
+func allFailed(batch []*Event, err error) Failures {
+	failed := make(Failures, len(batch))
+	for i, e := range batch {
+		failed[i] = Failed{e, err}
+	}
+	return failed
+}
+
+func (f Failures) has(e *Event) bool {
+	for _, failed := range f {
+		if failed.Event == e {
+			return true
+		}
+	}
+	return false
+}
+
+func isPanic(err error) bool {
+	var p *panicked
+	return errors.As(err, &p)
+}

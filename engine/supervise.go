@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// A sourceRun is a source at work.
+type sourceRun struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when Run has returned for good
+}
+
+// start runs a source until it finishes or is cancelled. before, if any, is
+// the run of the source it takes the place of, and ends first: two of them
+// would read the same file.
+func (e *Engine) start(f *flow, n *node, before *sourceRun) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	run := &sourceRun{cancel: cancel, done: make(chan struct{})}
+	e.running[n.part] = run
+	source, in := n.impl.(Source), f.inlet(n.id)
+	e.sources.Go(func() {
+		defer close(run.done)
+		defer cancel()
+		if before != nil {
+			<-before.done
+		}
+		for try := 1; ; try++ {
+			started := time.Now()
+			err := contain(func() error { return source.Run(ctx, in) })
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			n.failedWith(err)
+			if time.Since(started) > time.Duration(n.retry.Max) {
+				try = 1 // it had worked for long
+			}
+			pause := backoff(n.retry, try)
+			f.log(n).Error("the source failed, it is run again", "error", err, "in", pause.Round(time.Millisecond))
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
