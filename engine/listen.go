@@ -61,6 +61,7 @@ const (
 // routes is swapped as a whole.
 type listener struct {
 	address string
+	https   bool
 	server  *http.Server
 	table   atomic.Pointer[routes]
 	cert    atomic.Pointer[tls.Certificate]
@@ -80,7 +81,7 @@ type binding struct {
 
 // listen binds an address and serves nothing yet but 404.
 func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
-	l := &listener{address: c.Listen, served: make(chan struct{})}
+	l := &listener{address: c.Listen, https: c.TLS != nil, served: make(chan struct{})}
 	l.table.Store(&routes{})
 	if err := l.configure(c); err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ type crew struct {
 	flow *flow
 	plan *livePlan
 	jobs []chan job // one of each lane
-	free sync.Pool  // of []*Event
+	free sync.Pool  // of *buffer
 
 	mu     sync.Mutex
 	rounds []*round // read and not yet committed, in order
@@ -57,7 +57,11 @@ type crew struct {
 type round struct {
 	last Offset
 	open int
+	from *buffer
 }
+
+// A buffer is what the reader reads into.
+type buffer [batchSize]*Event
 
 type job struct {
 	batch []*Event
@@ -101,24 +105,25 @@ func (c *crew) work() error {
 
 func (c *crew) readAll(ctx context.Context) error {
 	for {
-		batch, _ := c.free.Get().([]*Event)
-		if batch == nil {
-			batch = make([]*Event, batchSize)
+		into, _ := c.free.Get().(*buffer)
+		if into == nil {
+			into = new(buffer)
 		}
-		n, err := c.flow.cursor.Next(ctx, batch[:batchSize])
+		n, err := c.flow.cursor.Next(ctx, into[:])
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
-		c.hand(batch[:n])
+		c.hand(into, n)
 	}
 }
 
 // hand gives what was read to the lanes.
-func (c *crew) hand(batch []*Event) {
-	r := &round{last: batch[len(batch)-1].Offset, open: 1}
+func (c *crew) hand(from *buffer, n int) {
+	batch := from[:n]
+	r := &round{last: batch[n-1].Offset, open: 1, from: from}
 	parts := [][]*Event{batch}
 	if len(c.jobs) > 1 {
 		parts = c.split(batch)
@@ -182,8 +187,6 @@ func (c *crew) walk(jobs <-chan job, first bool, stop func()) {
 				continue
 			}
 			c.settle(j.round)
-			clear(j.batch)
-			c.free.Put(j.batch[:0:cap(j.batch)])
 		case <-wake:
 			if err := l.due(c.flow.ctx, c.plan); err != nil {
 				c.fail(err)
@@ -230,6 +233,8 @@ func (c *crew) settle(r *round) {
 	last := c.flow.reached
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
 		last = c.rounds[0].last
+		clear(c.rounds[0].from[:])
+		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}
 	c.flow.reached = last

@@ -1,0 +1,127 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+)
+
+func (r *running) apply(t *testing.T, yaml string) engine.Changes {
+	t.Helper()
+	changes, err := r.Apply(t.Context(), document(t, yaml))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
+
+func TestAReloadKeepsWhatIsTheSameAndSaysWhatIsNot(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: a
+      - collect: one
+      - collect: two
+  g: {nodes: [{feed: x}, {collect: three}]}
+`)
+	changes := r.apply(t, `
+flows:
+  f:
+    nodes:
+      - feed:            # a comment is no change
+      - {tag: "a", when: 1 2}
+      - collect: {name: uno}
+      - collect: two
+        from: tag
+      - collect: four
+        id: four
+  h: {nodes: [{feed: x}, {collect: three}]}
+`)
+	want(t, changes.Kept, "f.feed")
+	want(t, changes.Changed, "f.collect")
+	want(t, changes.Rewired, "f.tag", "f.collect-2")
+	want(t, changes.Added, "f.four", "h.feed", "h.collect")
+	want(t, changes.FlowsAdded, "h")
+	want(t, changes.FlowsRemoved, "g")
+	if again := r.apply(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: a
+        when: 1 2
+      - collect: {name: uno}
+      - collect: two
+        from: tag
+      - collect: four
+        id: four
+  h: {nodes: [{feed: x}, {collect: three}]}
+`); !again.None() {
+		t.Errorf("nothing changed, yet: %s", again)
+	}
+}
+
+func TestAWrongDocumentChangesNothing(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	for name, yaml := range map[string]string{
+		"a mistake":           "flows: {f: {nodes: [feed, {colect: one}]}}",
+		"a node that fails":   "flows: {f: {nodes: [feed, {tag: y}, {collect: unopenable}]}}",
+		"an address in use":   "server: {listen: '256.0.0.1:1'}\nflows: {f: {nodes: [{web: /x}, {collect: other}]}}",
+		"a flow beside it":    "flows: {f: {nodes: [feed, {collect: other}]}, g: {nodes: [feed, {collect: unopenable}]}}",
+		"a port that is none": "flows: {f: {nodes: [feed, parity, {collect: other}]}}",
+	} {
+		if _, err := r.Apply(t.Context(), document(t, yaml)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	r.put(t, events(1)...)
+	want(t, r.wait(t, "one", 1), "1")
+	want(t, r.ids("other"))
+	if r.opened.Load()-r.closed.Load() != 1 {
+		t.Errorf("%d nodes opened, %d closed: want one open", r.opened.Load(), r.closed.Load())
+	}
+}
+
+func TestALaneThatIsTryingAgainTakesItsBatchAgainUnderTheNewPlan(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: down, retry: {first: 1h, max: 1h}}]}}")
+	r.failWith(func(name string, e *engine.Event) error {
+		if name == "down" {
+			return engine.Unavailable(errors.New("refused"), 0)
+		}
+		return nil
+	})
+	r.put(t, events(1, 2)...)
+	time.Sleep(20 * time.Millisecond)
+	r.apply(t, "flows: {f: {nodes: [feed, {collect: up}]}}")
+	want(t, r.wait(t, "up", 2), "1", "2")
+}
+
+func TestARemovedFlowEndsAndItsNodesAreClosed(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}]}, g: {nodes: [{feed: x}, {collect: two}]}}")
+	r.apply(t, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	for deadline := time.Now().Add(5 * time.Second); r.closed.Load() != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d nodes closed, want 1", r.closed.Load())
+		}
+	}
+	for i := range 5 {
+		r.put(t, events(i)...)
+	}
+	r.wait(t, "one", 5)
+	want(t, r.ids("two"))
+}
+
+func TestChangesReadAsOneLine(t *testing.T) {
+	c := engine.Changes{Added: []string{"f.a", "f.b"}, Gone: []string{"f.c"}}
+	if got := c.String(); got != "added: f.a, f.b; removed: f.c" {
+		t.Error(got)
+	}
+	if !strings.Contains(engine.Changes{}.String(), "nothing") {
+		t.Error(engine.Changes{}.String())
+	}
+}

@@ -1,0 +1,554 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A bench is a registry of test nodes and what they saw.
+type bench struct {
+	mu   sync.Mutex
+	got  map[string][]*engine.Event // by the collect node's name
+	news chan struct{}
+	feed chan []*engine.Event // what feed sources put in
+	fail func(name string, e *engine.Event) error
+
+	opened, closed atomic.Int64
+}
+
+func newBench() *bench {
+	return &bench{got: map[string][]*engine.Event{}, news: make(chan struct{}, 1), feed: make(chan []*engine.Event)}
+}
+
+type nameConfig struct {
+	// Name tells nodes of one type apart.
+	Name string `flow:"name,main"`
+}
+
+func (b *bench) registry() *engine.Registry {
+	return engine.NewRegistry(language{},
+		engine.SourceSpec[nameConfig]{
+			About: engine.About{Type: "feed"},
+			New:   func(nameConfig) (engine.Source, error) { return feedSource{b}, nil },
+		},
+		engine.SourceSpec[nameConfig]{
+			About: engine.About{Type: "web"},
+			New:   func(c nameConfig) (engine.Source, error) { return &webSource{path: c.Name}, nil },
+		},
+		engine.SourceSpec[nameConfig]{
+			About: engine.About{Type: "five"},
+			New:   func(c nameConfig) (engine.Source, error) { return fiveSource{}, nil },
+		},
+		engine.ProcessorSpec[nameConfig]{
+			About: engine.About{Type: "tag"},
+			New: func(c nameConfig) (engine.Processor, error) {
+				return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
+					if err := b.failure(c.Name, e); err != nil {
+						return err
+					}
+					copied := e.Copy()
+					copied.Subject += c.Name
+					out.Emit(copied)
+					return nil
+				}), nil
+			},
+		},
+		engine.ProcessorSpec[nameConfig]{
+			About: engine.About{Type: "parity"},
+			Ports: func(nameConfig) []string { return []string{"odd", "even"} },
+			New: func(nameConfig) (engine.Processor, error) {
+				return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
+					var n int
+					fmt.Sscan(e.ID, &n)
+					out.EmitTo(1-n%2, e)
+					return nil
+				}), nil
+			},
+		},
+		engine.SinkSpec[nameConfig]{
+			About: engine.About{Type: "collect"},
+			Retry: engine.Retry{Attempts: 3, First: flows.Duration(time.Millisecond), Max: flows.Duration(5 * time.Millisecond)},
+			New:   func(c nameConfig) (engine.Sink, error) { return &collector{b, c.Name}, nil },
+		},
+		engine.SinkSpec[nameConfig]{
+			About: engine.About{Type: "reply"},
+			New:   func(c nameConfig) (engine.Sink, error) { return &replier{collector{b, c.Name}}, nil },
+		},
+	)
+}
+
+func (b *bench) failure(name string, e *engine.Event) error {
+	b.mu.Lock()
+	fail := b.fail
+	b.mu.Unlock()
+	if fail == nil {
+		return nil
+	}
+	return fail(name, e)
+}
+
+func (b *bench) failWith(fail func(name string, e *engine.Event) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = fail
+}
+
+func (b *bench) ids(name string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []string
+	for _, e := range b.got[name] {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// wait waits until the sink has n events.
+func (b *bench) wait(t *testing.T, name string, n int) []string {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for len(b.ids(name)) < n {
+		select {
+		case <-b.news:
+		case <-time.After(2 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("%s got %d events, want %d", name, len(b.ids(name)), n)
+		}
+	}
+	return b.ids(name)
+}
+
+type feedSource struct{ b *bench }
+
+func (s feedSource) Run(ctx context.Context, in engine.Inlet) error {
+	for {
+		select {
+		case batch := <-s.b.feed:
+			if batch == nil {
+				return nil
+			}
+			if err := in.Put(ctx, batch...); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+type fiveSource struct{}
+
+func (fiveSource) Run(ctx context.Context, in engine.Inlet) error {
+	return in.Put(ctx, events(1, 2, 3, 4, 5)...)
+}
+
+type collector struct {
+	b    *bench
+	name string
+}
+
+func (c *collector) Open(context.Context, *engine.Env) error {
+	c.b.opened.Add(1)
+	if c.name == "unopenable" {
+		return errors.New("no such place")
+	}
+	return nil
+}
+
+func (c *collector) Close() error {
+	c.b.closed.Add(1)
+	return nil
+}
+
+func (c *collector) Write(_ context.Context, batch []*engine.Event) error {
+	var failures engine.Failures
+	for _, e := range batch {
+		if err := c.b.failure(c.name, e); err != nil {
+			failures = append(failures, engine.Failed{Event: e, Err: err})
+			continue
+		}
+		c.b.mu.Lock()
+		c.b.got[c.name] = append(c.b.got[c.name], e)
+		c.b.mu.Unlock()
+	}
+	select {
+	case c.b.news <- struct{}{}:
+	default:
+	}
+	if failures != nil {
+		return failures
+	}
+	return nil
+}
+
+// language knows two conditions: `no` and, for any other text, whether the id
+// of the event is in it. Its key is the id.
+type language struct{}
+
+func (language) Condition(v *flows.Value) (func(*engine.Event) (bool, error), flows.Diagnostics) {
+	return func(e *engine.Event) (bool, error) {
+		if v.Text == "boom" {
+			return false, errors.New("boom is neither true nor false")
+		}
+		return slices.Contains(strings.Fields(v.Text), e.ID), nil
+	}, nil
+}
+
+func (language) Key(v *flows.Value) (func(*engine.Event) (string, error), flows.Diagnostics) {
+	return func(e *engine.Event) (string, error) { return e.Type, nil }, nil
+}
+
+func events(ids ...int) []*engine.Event {
+	var batch []*engine.Event
+	for _, id := range ids {
+		batch = append(batch, &engine.Event{ID: fmt.Sprint(id), Type: "t"})
+	}
+	return batch
+}
+
+// A running is an engine at work in a test.
+type running struct {
+	*bench
+	*engine.Engine
+	store engine.Store
+	ended chan error
+	stop  context.CancelFunc
+}
+
+// start runs a document of flows given as YAML.
+func start(t *testing.T, yaml string) *running {
+	t.Helper()
+	r := &running{bench: newBench(), store: engine.MemoryStore(), ended: make(chan error, 1)}
+	r.Engine = engine.New(r.registry(), engine.Options{
+		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: 2 * time.Second,
+	})
+	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	go func() { r.ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case <-r.ended:
+		case <-time.After(10 * time.Second):
+			t.Error("the engine did not stop")
+		}
+	})
+	return r
+}
+
+func document(t *testing.T, yaml string) *flows.Document {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "flows.yaml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, diags := flows.Load([]string{path}, os.LookupEnv)
+	if diags.Failed() {
+		t.Fatal(diags)
+	}
+	return doc
+}
+
+// waitLetters waits for the first dead letter.
+func (r *running) waitLetters(t *testing.T) []engine.DeadLetter {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if letters := r.letters(t); len(letters) > 0 {
+			return letters
+		}
+	}
+	t.Fatal("no dead letter came")
+	return nil
+}
+
+func (r *running) letters(t *testing.T) []engine.DeadLetter {
+	t.Helper()
+	letters, err := r.store.DeadLetters().List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letters
+}
+
+func (r *running) put(t *testing.T, batch ...*engine.Event) {
+	t.Helper()
+	select {
+	case r.feed <- batch:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the source takes no more")
+	}
+}
+
+func want(t *testing.T, got []string, wanted ...string) {
+	t.Helper()
+	if !slices.Equal(got, wanted) {
+		t.Errorf("got %v, want %v", got, wanted)
+	}
+}
+
+func TestEventsGoFromTheSourceThroughTheNodesToTheSinksInOrder(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: a
+      - tag: b
+      - collect: one
+      - collect: two
+        from: tag
+`)
+	r.put(t, events(1, 2, 3)...)
+	want(t, r.wait(t, "one", 3), "1", "2", "3")
+	want(t, r.wait(t, "two", 3), "1", "2", "3")
+	if got := r.got["one"][0].Subject; got != "ab" {
+		t.Errorf("one got %q, want what both tags made", got)
+	}
+	if got := r.got["two"][0].Subject; got != "a" {
+		t.Errorf("two got %q, want what the first tag made", got)
+	}
+}
+
+func TestRunReturnsOnceEverySourceHasFinishedAndAllIsDelivered(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [five, {collect: one}]}}")
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			t.Error(err)
+		}
+		r.ended <- nil
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running")
+	}
+	want(t, r.ids("one"), "1", "2", "3", "4", "5")
+	if r.closed.Load() != r.opened.Load() {
+		t.Errorf("%d nodes opened, %d closed", r.opened.Load(), r.closed.Load())
+	}
+}
+
+func TestEventsThatAConditionIsNotTrueForPassByInTheirPlace(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: x
+        when: 2 4
+      - collect: some
+        when: 1 2
+      - collect: all
+`)
+	r.put(t, events(1, 2, 3, 4)...)
+	want(t, r.wait(t, "all", 4), "1", "2", "3", "4")
+	want(t, r.ids("some"), "1", "2")
+	var tagged []string
+	for _, e := range r.got["all"] {
+		tagged = append(tagged, e.Subject)
+	}
+	want(t, tagged, "", "x", "", "x")
+}
+
+func TestAConditionThatFailsFailsTheEventAndIsNeverFalse(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: x
+        when: boom
+      - collect: all
+      - collect: errors
+        from: tag.error
+`)
+	r.put(t, events(1)...)
+	want(t, r.wait(t, "errors", 1), "1")
+	want(t, r.ids("all"))
+	if f := r.got["errors"][0].Failure; f == nil || f.Node != "tag" || !strings.Contains(f.Message, "boom") {
+		t.Errorf("the event carries %+v", f)
+	}
+	if len(r.letters(t)) != 0 {
+		t.Error("what goes to an error port is no dead letter")
+	}
+}
+
+func TestPortsOfANodeLeadDifferentWaysAndMeetInOrder(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - parity:
+      - tag: o
+        from: parity.odd
+      - tag: e
+        from: parity.even
+      - collect: all
+        from: [tag-2, tag]
+`)
+	r.put(t, events(1, 2, 3, 4, 5)...)
+	want(t, r.wait(t, "all", 5), "1", "2", "3", "4", "5")
+}
+
+func TestARefusedEventIsADeadLetterAndTheOthersGoOn(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}, {collect: after}]}}")
+	r.failWith(func(name string, e *engine.Event) error {
+		if name == "one" && e.ID == "2" {
+			return engine.Permanent(errors.New("no such channel"))
+		}
+		return nil
+	})
+	r.put(t, events(1, 2, 3)...)
+	want(t, r.wait(t, "after", 2), "1", "3")
+	letters := r.waitLetters(t)
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	l := letters[0]
+	if l.Flow != "f" || l.Event.ID != "2" || l.Failure.Node != "collect" || l.Failure.Attempts != 1 || l.Failure.Message != "no such channel" {
+		t.Errorf("the letter says %+v of event %s", l.Failure, l.Event.ID)
+	}
+}
+
+func TestWhatMayPassIsTriedAgainAndNothingUpstreamRunsTwice(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: before}, {collect: shaky}]}}")
+	tries := map[string]int{}
+	r.failWith(func(name string, e *engine.Event) error {
+		if name == "shaky" {
+			if tries[e.ID]++; e.ID == "1" && tries[e.ID] < 3 {
+				return errors.New("500")
+			}
+		}
+		return nil
+	})
+	r.put(t, events(1, 2)...)
+	want(t, r.wait(t, "shaky", 2), "2", "1")
+	want(t, r.ids("before"), "1", "2")
+	if tries["1"] != 3 || tries["2"] != 1 {
+		t.Errorf("tried %v times", tries)
+	}
+}
+
+func TestAnEventIsGivenUpAfterItsAttempts(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - collect: one
+        retry: {attempts: 2, first: 1ms}
+      - collect: two
+        from: feed
+        on_error: drop
+`)
+	r.failWith(func(name string, e *engine.Event) error { return errors.New("500") })
+	r.put(t, events(1)...)
+	letters := r.waitLetters(t)
+	if len(letters) != 1 || letters[0].Failure.Node != "collect" || letters[0].Failure.Attempts != 2 {
+		t.Errorf("letters: %+v", letters)
+	}
+}
+
+func TestADestinationThatIsDownHoldsTheLaneHoweverLongItTakes(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	var tries atomic.Int64
+	r.failWith(func(name string, e *engine.Event) error {
+		if tries.Add(1) < 20 {
+			return engine.Unavailable(errors.New("refused"), 0)
+		}
+		return nil
+	})
+	r.put(t, events(1)...)
+	want(t, r.wait(t, "one", 1), "1")
+	if len(r.letters(t)) != 0 {
+		t.Error("it became a dead letter, too")
+	}
+}
+
+func TestAPanicFailsTheEventThatCausedItAndTheLaneGoesOn(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {tag: x}, {collect: one}]}}")
+	r.failWith(func(name string, e *engine.Event) error {
+		if name == "x" && e.ID == "2" {
+			panic("out of luck")
+		}
+		return nil
+	})
+	r.put(t, events(1, 2, 3)...)
+	r.put(t, events(4)...)
+	want(t, r.wait(t, "one", 3), "1", "3", "4")
+	if letters := r.waitLetters(t); len(letters) != 1 || !strings.Contains(letters[0].Failure.Message, "out of luck") {
+		t.Errorf("letters: %+v", letters)
+	}
+}
+
+func TestAnEventThatItsSourceCouldNotReadIsADeadLetter(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	bad := events(1, 2)
+	bad[0].Failure = &engine.Failure{Message: "not JSON"}
+	r.put(t, bad...)
+	want(t, r.wait(t, "one", 1), "2")
+	if letters := r.waitLetters(t); len(letters) != 1 || letters[0].Failure.Message != "not JSON" || letters[0].Failure.Node != "feed" {
+		t.Errorf("letters: %+v", letters)
+	}
+}
+
+func TestWithSeveralLanesEqualKeysKeepTheirOrder(t *testing.T) {
+	r := start(t, "flows: {f: {lanes: 4, order_by: type, nodes: [feed, {collect: one}]}}")
+	const n = 2000
+	var batch []*engine.Event
+	for i := range n {
+		batch = append(batch, &engine.Event{ID: fmt.Sprint(i), Type: fmt.Sprint(i % 7)})
+	}
+	r.put(t, batch...)
+	r.wait(t, "one", n)
+	last := map[string]int{}
+	for _, e := range r.got["one"] {
+		var i int
+		fmt.Sscan(e.ID, &i)
+		if before, ok := last[e.Type]; ok && before >= i {
+			t.Fatalf("%d came after %d of the same key", i, before)
+		}
+		last[e.Type] = i
+	}
+}
+
+func TestATapShowsWhatANodePassesOn(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {tag: x}, {collect: one}]}}")
+	tapped, stop, ok := r.Tap("f", "tag", 10)
+	if !ok {
+		t.Fatal("no such node")
+	}
+	defer stop()
+	r.put(t, events(1)...)
+	select {
+	case e := <-tapped:
+		if e.ID != "1" || e.Subject != "x" {
+			t.Errorf("saw %+v", e)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("saw nothing")
+	}
+	if _, _, ok := r.Tap("f", "nobody", 1); ok {
+		t.Error("a node that is not there can be tapped")
+	}
+}
