@@ -39,7 +39,7 @@ func FuzzAnAuthenticBodyIsOneEvent(f *testing.F) {
 		f.Add(v.body)
 	}
 	f.Add([]byte(`{"event":"x","room":{"room_name":null},"room":[]}`))
-	f.Add([]byte(strings.Repeat(`{"event":`, 20000)))
+	f.Add([]byte(strings.Repeat(`{"event":`, 20)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := newRig(t, nil)
 		token, err := r.keys.sign(body)

@@ -34,7 +34,7 @@ type payload struct {
 func (p payload) read(body []byte) (*livekit.WebhookEvent, map[string]any, error) {
 	sent := &livekit.WebhookEvent{}
 	if err := protojson.Unmarshal(body, sent); err != nil {
-		return nil, nil, fmt.Errorf("reading a LiveKit event: %w", err)
+		return nil, nil, errors.New("reading a LiveKit event: " + quotes.ReplaceAllString(err.Error(), "$1"))
 	}
 	if sent.Event == "" {
 		return nil, nil, errors.New("reading a LiveKit event: it has no name in its field event")
@@ -50,6 +50,10 @@ func (p payload) read(body []byte) (*livekit.WebhookEvent, map[string]any, error
 	}
 	return sent, data, nil
 }
+
+// quotes is where an error of protojson begins to quote the body, which is not
+// to be logged.
+var quotes = regexp.MustCompile(`(invalid value(?: for \S+ field \S+)?|unexpected token).*`)
 
 var eventType = (&livekit.WebhookEvent{}).ProtoReflect().Descriptor()
 
