@@ -1,0 +1,124 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+)
+
+// A try is one attempt to deliver one event.
+type try struct {
+	event *engine.Event
+	out   *outgoing
+	reply engine.Data // data with the reply in it, if that is asked for
+	err   error
+}
+
+// errNotTried is that of events behind one that must come first, or for which
+// there was no time left. They are not to blame.
+var errNotTried = engine.Unavailable(errors.New("not tried yet: an event before it was not delivered"), 0)
+
+// requestTime is the time for one request where the node's timeout is left
+// out.
+const requestTime = 30 * time.Second
+
+// deliver tries each event of a batch once. It begins no more requests when
+// the destination can't work now, when an event must be tried again before
+// those behind it, or when ctx is done. The deadline of ctx is the time of one
+// attempt: each request has as much as there was at the beginning, and none is
+// cut short because others took long before it.
+func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, engine.Failures) {
+	limit := requestTime
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	tries := make([]try, len(batch))
+	for i, e := range batch {
+		tries[i] = try{event: e, err: errNotTried}
+		out, err := s.render(e)
+		if err != nil {
+			tries[i].err = engine.Permanent(err)
+		}
+		tries[i].out = out
+	}
+	var next atomic.Int64
+	var stop atomic.Bool
+	var workers sync.WaitGroup
+	work := func() {
+		for !stop.Load() && ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= len(tries) {
+				return
+			}
+			t := &tries[i]
+			if t.out == nil {
+				continue
+			}
+			t.reply, t.err = s.try(ctx, limit, t.out)
+			if t.err != nil && !engine.IsPermanent(t.err) {
+				_, unavailable := engine.IsUnavailable(t.err)
+				if unavailable || s.Concurrency == 1 {
+					stop.Store(true)
+				}
+			}
+		}
+	}
+	for range min(s.Concurrency, len(batch)) - 1 {
+		workers.Go(work)
+	}
+	work()
+	workers.Wait()
+
+	var failures engine.Failures
+	for _, t := range tries {
+		if t.err != nil {
+			failures = append(failures, engine.Failed{Event: t.event, Err: t.err})
+		}
+	}
+	return tries, failures
+}
+
+// try sends one request, when its turn has come, and judges the answer.
+func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) (engine.Data, error) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return engine.Data{}, errNotTried
+	}
+	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	defer stop()
+
+	r := s.client.R().SetContext(request)
+	r.Header = out.header.Clone()
+	s.sign(r.Header, out)
+	if out.body != nil {
+		r.SetBody(out.body)
+	}
+	resp, err := r.Execute(s.Method, out.url)
+	if err != nil {
+		return engine.Data{}, s.unreachable(request, limit, err)
+	}
+	defer drain(resp.RawBody())
+	if !s.succeeded(resp.StatusCode()) {
+		return engine.Data{}, s.refused(resp.RawResponse)
+	}
+	if s.Result == "" {
+		return engine.Data{}, nil
+	}
+	reply, err := s.readReply(resp.RawResponse)
+	if err != nil {
+		return engine.Data{}, err
+	}
+	return engine.Value(out.withReply(reply)), nil
+}
