@@ -67,6 +67,9 @@ func (e *Engine) apply(ctx context.Context, doc *flows.Document) (Changes, error
 	if err := diags.Err(); err != nil {
 		return Changes{}, err
 	}
+	if e.address != "" {
+		p.server.Listen = e.address
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopped {

@@ -18,6 +18,8 @@ type Options struct {
 	Log   *slog.Logger  // [slog.Default] if nil
 	Hooks Hooks         // to watch it
 	Drain time.Duration // for work in hand when Run ends; 10 s if 0
+	// Listen, if set, is where webhooks arrive, whatever the document says.
+	Listen string
 }
 
 // An Engine runs the flows of a document. Its methods are safe for concurrent
@@ -28,6 +30,7 @@ type Engine struct {
 	log      *slog.Logger
 	hooks    Hooks
 	drain    time.Duration
+	address  string // Options.Listen
 	share    Share
 	besides  atomic.Uint64 // events that went beside a log
 	ctx      context.Context
@@ -48,7 +51,7 @@ type Engine struct {
 // until a document is applied.
 func New(reg *Registry, o Options) *Engine {
 	e := &Engine{
-		registry: reg, store: o.Store, log: o.Log, hooks: o.Hooks, drain: o.Drain,
+		registry: reg, store: o.Store, log: o.Log, hooks: o.Hooks, drain: o.Drain, address: o.Listen,
 		flows: map[string]*flow{}, running: map[*part]*sourceRun{},
 	}
 	if e.store == nil {
@@ -186,6 +189,16 @@ func wait(ctx context.Context, g *sync.WaitGroup) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Address returns where webhooks arrive, or nothing if no source takes any.
+func (e *Engine) Address() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.listener == nil {
+		return ""
+	}
+	return e.listener.address
 }
 
 // Nodes lists what every node has done.

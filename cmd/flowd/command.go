@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
+	"github.com/flowd/flowd/nodes"
+)
+
+// Exit statuses.
+const (
+	fine    = 0
+	wrong   = 1 // the flows are wrong
+	misused = 2 // the command line is wrong
+	broken  = 3 // it could not go on
+)
+
+// A command is one subcommand: a small file of its own.
+type command struct {
+	name    string
+	args    string // of its usage line
+	summary string
+	flags   func(*flag.FlagSet, *options)
+	run     func(ctx context.Context, o *options, args []string) error
+	most    int // arguments it takes at the most
+	least   int
+}
+
+// commands lists them in the order of the help text. The first runs without
+// its name.
+func commands() []*command {
+	return []*command{runCommand, checkCommand, sendCommand, nodesCommand, versionCommand}
+}
+
+// options are what the flags say, and where to print.
+type options struct {
+	files     paths
+	store     string
+	listen    string
+	logLevel  string
+	logFormat string
+	noWatch   bool
+	drain     flows.Duration
+	strict    bool
+
+	out, err io.Writer
+}
+
+// paths is a flag that may be given many times.
+type paths []string
+
+func (p *paths) String() string { return strings.Join(*p, " ") }
+
+func (p *paths) Set(s string) error {
+	*p = append(*p, s)
+	return nil
+}
+
+// A status is an error with the exit status it leads to. What there was to say
+// is said already.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error { return misuse(fmt.Sprintf(format, args...)) }
+
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+
+// run runs flowd with the given arguments and returns its exit status.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	o := &options{out: out, err: errOut}
+	err := dispatch(ctx, o, args)
+	var code status
+	var use misuse
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return fine
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &use):
+		fmt.Fprintf(errOut, "flowd: %s\nRun flowd --help for help.\n", use)
+		return misused
+	}
+	var diags flows.Diagnostics
+	if errors.As(err, &diags) {
+		fmt.Fprint(errOut, diags.Format())
+		return wrong
+	}
+	fmt.Fprintf(errOut, "flowd: %v\n", err)
+	return broken
+}
+
+func dispatch(ctx context.Context, o *options, args []string) error {
+	all := commands()
+	c := all[0]
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name := args[0]
+		if name == "help" {
+			printHelp(o.out, all)
+			return nil
+		}
+		i := slices.IndexFunc(all, func(c *command) bool { return c.name == name })
+		if i < 0 {
+			return usage("unknown command %q%s", name, hint(name, names(all)))
+		}
+		c, args = all[i], args[1:]
+	}
+	set := flag.NewFlagSet("flowd "+c.name, flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	c.flags(set, o)
+	rest, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		if c == all[0] {
+			printHelp(o.out, all)
+		} else {
+			fmt.Fprintf(o.out, "Usage: flowd %s %s\n\n%s\n", c.name, c.args, c.summary)
+		}
+		printFlags(o.out, set)
+		return err
+	}
+	if err != nil {
+		return usage("%v", err)
+	}
+	if len(rest) > c.most || len(rest) < c.least {
+		if c == all[0] {
+			return usage("unexpected argument %q: documents are given with -f", rest[0])
+		}
+		return usage("usage: flowd %s %s", c.name, c.args)
+	}
+	return c.run(ctx, o, rest)
+}
+
+// parse parses flags that may stand before, between and behind the arguments.
+func parse(set *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := set.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = set.Args(); len(args) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+}
+
+func names(all []*command) []string {
+	var names []string
+	for _, c := range all {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func hint(name string, known []string) string {
+	if h := flows.DidYouMean(name, known); h != "" {
+		return " (" + h + ")"
+	}
+	return ""
+}
+
+func printHelp(w io.Writer, all []*command) {
+	fmt.Fprint(w, "flowd runs the flows of a flows.yaml: events come in at sources, go through\nnodes, and are delivered by sinks. Saving the file reloads the flows.\n\nUsage:\n")
+	for _, c := range all {
+		name := c.name + " "
+		if c == all[0] {
+			name = ""
+		}
+		fmt.Fprintf(w, "  flowd %-32s %s\n", name+c.args, c.summary)
+	}
+}
+
+func printFlags(w io.Writer, set *flag.FlagSet) {
+	fmt.Fprint(w, "\nFlags:\n")
+	set.VisitAll(func(f *flag.Flag) {
+		dashes := "--"
+		if len(f.Name) == 1 {
+			dashes = "-"
+		}
+		arg, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(w, "  %-22s %s\n", strings.TrimSpace(dashes+f.Name+" "+arg), text)
+	})
+}
+
+func fileFlag(set *flag.FlagSet, o *options) {
+	set.Var(&o.files, "f", "`PATH` of a document or a folder of them; any number of times (default flows.yaml)")
+}
+
+// load reads the documents that the command line names. Warnings are left to
+// the caller; with an error the document is what could be saved.
+func (o *options) load() (*flows.Document, flows.Diagnostics) {
+	return flows.Load(o.documents(), os.LookupEnv)
+}
+
+func (o *options) documents() []string {
+	if len(o.files) == 0 {
+		return []string{"flows.yaml"}
+	}
+	return o.files
+}
+
+// check is load, and everything else that can be found without running the
+// document.
+func (o *options) check(reg *engine.Registry) (*flows.Document, flows.Diagnostics) {
+	doc, diags := o.load()
+	diags = append(diags, engine.Check(doc, reg)...)
+	diags = append(diags, checkSettings(doc)...)
+	return doc, diags.Sorted()
+}
+
+// registry is the node types of this flowd.
+var registry = nodes.All()

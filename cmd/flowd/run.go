@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
+)
+
+var runCommand = &command{
+	name: "run", args: "[-f PATH]... [flags]",
+	summary: "run the flows until SIGINT or SIGTERM, or until all sources have finished",
+	flags: func(set *flag.FlagSet, o *options) {
+		fileFlag(set, o)
+		set.StringVar(&o.store, "store", "", "`STORE` to keep events in: memory; overrides the document")
+		set.StringVar(&o.listen, "listen", "", "`ADDRESS` where webhooks arrive; overrides the document")
+		set.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn, error (default info)")
+		set.StringVar(&o.logFormat, "log-format", "", "`FORMAT` of the log: text or json (default text on a terminal, else json)")
+		set.BoolVar(&o.noWatch, "no-watch", false, "do not reload when a document is saved")
+		o.drain = flows.Duration(10 * time.Second)
+		set.TextVar(&o.drain, "drain", o.drain, "`TIME` that work in hand may take at the end (default 10s)")
+	},
+	run: runFlows,
+}
+
+// runFlows is the life of the daemon.
+func runFlows(ctx context.Context, o *options, _ []string) error {
+	log, err := o.logger()
+	if err != nil {
+		return err
+	}
+	if o.store != "" && o.store != "memory" {
+		return usage("--store is memory, not %q", o.store)
+	}
+	doc, diags := o.check(registry)
+	o.report(log, diags)
+	if diags.Failed() {
+		return status(wrong)
+	}
+	store, err := o.openStore(doc)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	eng := engine.New(registry, engine.Options{
+		Store: store, Log: log, Listen: o.listen, Drain: time.Duration(o.drain),
+	})
+	changes, err := eng.Apply(ctx, doc)
+	if err != nil {
+		return o.failed(log, err)
+	}
+	log.Info("running", "flows", len(changes.FlowsAdded), "nodes", len(changes.Added), "listen", eng.Address())
+	ctx, stop := signals(ctx, log)
+	defer stop()
+	reloads := make(chan struct{})
+	go func() {
+		defer close(reloads)
+		o.reload(ctx, eng, log, doc)
+	}()
+	err = eng.Run(ctx)
+	stop()
+	<-reloads
+	if err != nil {
+		return fmt.Errorf("stopping: work in hand took longer than %s", o.drain)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// failed reports why a document that is right could not be run.
+func (o *options) failed(log *slog.Logger, err error) error {
+	var diags flows.Diagnostics
+	if errors.As(err, &diags) {
+		o.report(log, diags)
+		return status(wrong)
+	}
+	log.Error("starting", "error", err)
+	return status(broken)
+}
+
+// signals returns a context that ends at the first SIGINT or SIGTERM. The
+// second one ends the process at once.
+func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	came := make(chan os.Signal, 2)
+	over := make(chan struct{})
+	signal.Notify(came, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case s := <-came:
+				if n > 0 {
+					log.Warn("stopped at once", "signal", s.String())
+					os.Exit(broken)
+				}
+				log.Info("stopping; a second signal stops at once", "signal", s.String())
+				cancel()
+			case <-over:
+				return
+			}
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		cancel()
+		signal.Stop(came)
+		close(over)
+	})
+}
+
+// reload applies the documents anew whenever one of them is saved, and at
+// SIGHUP, until ctx is done.
+func (o *options) reload(ctx context.Context, eng *engine.Engine, log *slog.Logger, doc *flows.Document) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	saved := make(chan struct{}, 1)
+	for ctx.Err() == nil {
+		watching, unwatch := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		if !o.noWatch {
+			watch.Go(func() { watchFiles(watching, doc.Files, saved, log) })
+		}
+		files := doc.Files
+		for slices.Equal(files, doc.Files) && ctx.Err() == nil {
+			select {
+			case <-hup:
+			case <-saved:
+			case <-ctx.Done():
+				continue
+			}
+			doc = o.applyAnew(ctx, eng, log, doc)
+		}
+		unwatch()
+		watch.Wait()
+	}
+}
+
+func watchFiles(ctx context.Context, files []string, saved chan<- struct{}, log *slog.Logger) {
+	err := flows.Watch(ctx, files, func() {
+		select {
+		case saved <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		log.Error("watching the documents: save them and send SIGHUP to reload", "error", err)
+	}
+}
+
+// applyAnew loads the documents again and returns what runs now: the new one,
+// or the one before if there is a mistake.
+func (o *options) applyAnew(ctx context.Context, eng *engine.Engine, log *slog.Logger, before *flows.Document) *flows.Document {
+	doc, diags := o.check(registry)
+	o.report(log, diags)
+	if diags.Failed() {
+		log.Error("not reloaded: the flows run on as they were")
+		before.Files = doc.Files
+		return before
+	}
+	changes, err := eng.Apply(ctx, doc)
+	if err != nil {
+		var found flows.Diagnostics
+		if errors.As(err, &found) {
+			o.report(log, found)
+			log.Error("not reloaded: the flows run on as they were")
+		} else {
+			log.Error("not reloaded: the flows run on as they were", "error", err)
+		}
+		return before
+	}
+	log.Info("reloaded", "changes", changes.String())
+	return doc
+}
