@@ -10,10 +10,10 @@
 //
 //  1. Nothing is read from a body before its signature and checksum are
 //     verified, by LiveKit's own library, on the bytes that came.
-//  2. LiveKit takes every status but 429 and 5xx for delivered and never sends
-//     again (shared by all versions up to protocol v1.54.0). So the answer is
-//     2xx only when the event is safe, 503 when it can't be stored, and 401
-//     only to one who can't prove to be LiveKit. There are no redirects.
+//  2. To LiveKit every status but 429 and 5xx means delivered (its sender, as
+//     of protocol v1.54.0). So the answer is 2xx only when the event is safe,
+//     503 when it can't be stored, and 401 only to one who can't prove to be
+//     LiveKit. It is never a redirect.
 //  3. An authentic body that can't be read is put in as an event that has
 //     failed already, so that it is kept among the dead letters.
 //  4. Data holds all that was sent, also what the library does not know, but

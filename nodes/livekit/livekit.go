@@ -201,7 +201,7 @@ func digest(body []byte) string {
 }
 
 var (
-	_ engine.Router   = (*source)(nil)
+	_ engine.Sampler  = (*source)(nil)
 	_ engine.Opener   = (*source)(nil)
 	_ flows.Validator = (*Config)(nil)
 )

@@ -14,24 +14,28 @@ import (
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/utils/protojson"
-
-	"github.com/flowd/flowd/flows"
 )
 
 // Samples lists the events that LiveKit is known to send, as of protocol
-// v1.54.0.
-func (s *source) Samples() []string { return slices.Sorted(maps.Keys(samples)) }
+// v1.54.0; first the one that says most.
+func (s *source) Samples() []string {
+	names := make([]string, len(samples))
+	for i, known := range samples {
+		names[i] = known.event
+	}
+	return names
+}
 
 // Sample is a request as LiveKit posts it: an event of that name, with an id
 // of its own and the present time, signed with one of the source's keys.
 func (s *source) Sample(event string) (path string, header http.Header, body []byte, err error) {
-	fill, ok := samples[event]
-	if !ok {
-		return "", nil, nil, fmt.Errorf("LiveKit is not known to send %q: %s", event, flows.DidYouMean(event, s.Samples()))
+	i := slices.Index(s.Samples(), event)
+	if i < 0 {
+		return "", nil, nil, fmt.Errorf("LiveKit is not known to send an event %q", event)
 	}
 	now := time.Now()
 	sent := &livekit.WebhookEvent{Event: event, Id: "EV_" + rand.Text()[:12], CreatedAt: now.Unix()}
-	fill(sent, now)
+	samples[i].fill(sent, now)
 	body, err = protojson.Marshal(sent)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("writing a LiveKit event: %w", err)
@@ -63,37 +67,41 @@ func (k keys) sign(body []byte) (string, error) {
 
 // samples fill in what each event carries: rooms and participants in full in
 // their own events, and by name in the others.
-var samples = map[string]func(e *livekit.WebhookEvent, now time.Time){
-	"room_started": func(e *livekit.WebhookEvent, now time.Time) {
-		e.Room = sampleRoom(now)
-		e.Room.NumParticipants = 0
-	},
-	"room_finished": func(e *livekit.WebhookEvent, now time.Time) {
-		e.Room = sampleRoom(now)
-		e.RoomEndReason = livekit.RoomEndReason_ROOM_END_IDLE_TIMEOUT
-	},
-	"participant_joined": func(e *livekit.WebhookEvent, now time.Time) {
+var samples = []struct {
+	event string
+	fill  func(e *livekit.WebhookEvent, now time.Time)
+}{
+	{"participant_joined", func(e *livekit.WebhookEvent, now time.Time) {
 		e.Room, e.Participant = sampleRoom(now), sampleParticipant(now)
-	},
-	"participant_left": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"participant_left", func(e *livekit.WebhookEvent, now time.Time) {
 		e.Room, e.Participant = sampleRoom(now), sampleParticipant(now)
 		e.Participant.State = livekit.ParticipantInfo_DISCONNECTED
 		e.Participant.DisconnectReason = livekit.DisconnectReason_CLIENT_INITIATED
-	},
-	"participant_connection_aborted": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"participant_connection_aborted", func(e *livekit.WebhookEvent, now time.Time) {
 		e.Room, e.Participant = sampleRoom(now), sampleParticipant(now)
 		e.Participant.State = livekit.ParticipantInfo_DISCONNECTED
 		e.Participant.DisconnectReason = livekit.DisconnectReason_JOIN_FAILURE
-	},
-	"track_published":   sampleTrack,
-	"track_unpublished": sampleTrack,
-	"egress_started": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"room_started", func(e *livekit.WebhookEvent, now time.Time) {
+		e.Room = sampleRoom(now)
+		e.Room.NumParticipants = 0
+	}},
+	{"room_finished", func(e *livekit.WebhookEvent, now time.Time) {
+		e.Room = sampleRoom(now)
+		e.Room.NumParticipants = 0
+		e.RoomEndReason = livekit.RoomEndReason_ROOM_END_IDLE_TIMEOUT
+	}},
+	{"track_published", sampleTrack},
+	{"track_unpublished", sampleTrack},
+	{"egress_started", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleEgress(e, now, livekit.EgressStatus_EGRESS_STARTING)
-	},
-	"egress_updated": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"egress_updated", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleEgress(e, now, livekit.EgressStatus_EGRESS_ACTIVE)
-	},
-	"egress_ended": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"egress_ended", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleEgress(e, now, livekit.EgressStatus_EGRESS_COMPLETE)
 		info := e.EgressInfo
 		info.EndedAt = now.UnixNano()
@@ -101,23 +109,23 @@ var samples = map[string]func(e *livekit.WebhookEvent, now time.Time){
 			Filename: "support-1.mp4", Location: "https://storage.example.com/support-1.mp4",
 			StartedAt: info.StartedAt, EndedAt: info.EndedAt, Duration: info.EndedAt - info.StartedAt, Size: 18_350_080,
 		}}
-	},
-	"ingress_started": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"ingress_started", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleIngress(e, now, livekit.IngressState_ENDPOINT_PUBLISHING)
-	},
-	"ingress_ended": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"ingress_ended", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleIngress(e, now, livekit.IngressState_ENDPOINT_COMPLETE)
 		e.IngressInfo.State.EndedAt = now.UnixNano()
-	},
-	"agent_job_pending": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"agent_job_pending", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleJob(e, now, livekit.JobStatus_JS_PENDING)
-	},
-	"agent_job_started": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"agent_job_started", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleJob(e, now, livekit.JobStatus_JS_RUNNING)
-	},
-	"agent_job_ended": func(e *livekit.WebhookEvent, now time.Time) {
+	}},
+	{"agent_job_ended", func(e *livekit.WebhookEvent, now time.Time) {
 		sampleJob(e, now, livekit.JobStatus_JS_SUCCESS)
-	},
+	}},
 }
 
 // sampleAge is how long ago what a sample is about began.

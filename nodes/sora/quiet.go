@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// quiet warns of what a stranger can cause as often as he likes: one line for
-// each message in a while, with the number of those held back since the last.
+// quiet warns of what a stranger can cause at will: one line for each message
+// in a while, with the number of those held back since the last.
 // It is safe for concurrent use; the zero quiet is ready.
 type quiet struct {
 	mu    sync.Mutex

@@ -174,8 +174,8 @@ func (s *source) serve(k kind, r *http.Request, body []byte, in engine.Inlet) en
 		s.quiet.warn(s.log, "sora: an auth request is rejected: "+err.Error(), "from", r.RemoteAddr)
 		return rejection
 	case err != nil:
-		s.quiet.warn(s.log, "sora: a body was refused: "+err.Error(), "webhook", k, "from", r.RemoteAddr)
-		return engine.Text(http.StatusBadRequest, err.Error())
+		s.quiet.warn(s.log, "sora: a request is no webhook of Sora: "+err.Error(), "webhook", k, "from", r.RemoteAddr)
+		return engine.Text(http.StatusBadRequest, "this is no webhook of Sora: "+err.Error())
 	case k == auth:
 		return s.ask(r, e, in, s.authDefault, authAnswer)
 	case k == session && e.Type == "session.created":
@@ -218,7 +218,7 @@ func (s *source) ask(
 }
 
 var (
-	_ engine.Router   = (*source)(nil)
+	_ engine.Sampler  = (*source)(nil)
 	_ engine.Opener   = (*source)(nil)
 	_ flows.Validator = (*Config)(nil)
 )
