@@ -3,6 +3,7 @@ package sonzai
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,6 +106,13 @@ func (f *fakeAPI) seen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
+}
+
+// registered is what was registered, by event type.
+func (f *fakeAPI) registered() map[string]map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.hooks)
 }
 
 func (f *fakeAPI) consumed() []string {

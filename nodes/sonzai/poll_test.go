@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,9 +125,10 @@ func TestNothingIsConsumedBeforeItIsSafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, _ := newEnv()
 		api := &fakeAPI{idKey: "message_id", pending: []json.RawMessage{message(1)}}
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		in := &enginetest.Inlet{Fail: func([]*engine.Event) error {
-			if full {
+			if full.Load() {
 				return engine.ErrFull
 			}
 			if done := api.consumed(); len(done) > 0 {
@@ -139,7 +141,7 @@ func TestNothingIsConsumedBeforeItIsSafe(t *testing.T) {
 		if len(api.consumed()) > 0 {
 			t.Fatal("consumed an event that was refused")
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"m0001"}, ids(in.Events())); diff != "" {

@@ -29,7 +29,7 @@ func TestWebhooksAreRegisteredEachAtAPathOfItsOwn(t *testing.T) {
 			"on_wakeup_ready": {"webhook_url": "https://example.test/sonzai/on_wakeup_ready", "auth_header": "Bearer example", "secret": "whsec_on_wakeup_ready_1"},
 			"a.b c":           {"webhook_url": "https://example.test/sonzai/a.b%20c", "auth_header": "Bearer example", "secret": "whsec_a.b c_2"},
 		}
-		if diff := cmp.Diff(want, api.hooks); diff != "" {
+		if diff := cmp.Diff(want, api.registered()); diff != "" {
 			t.Errorf("webhooks (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{"PUT /api/v1/webhooks/on_wakeup_ready", "PUT /api/v1/webhooks/a.b%20c"}, api.seen()); diff != "" {
@@ -50,7 +50,7 @@ func TestAProjectsWebhooksAreRegisteredThere(t *testing.T) {
 		if diff := cmp.Diff([]string{"PUT /api/v1/projects/p%201/webhooks/k"}, api.seen()); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[string]string{"webhook_url": "https://x/y/k", "secret": "whsec_k_1"}, api.hooks["k"]); diff != "" {
+		if diff := cmp.Diff(map[string]string{"webhook_url": "https://x/y/k", "secret": "whsec_k_1"}, api.registered()["k"]); diff != "" {
 			t.Errorf("webhook (-want +got):\n%s", diff)
 		}
 	})
@@ -180,13 +180,13 @@ func TestRegistrationGoesOnWithTheOthersAndTriesAgain(t *testing.T) {
 		api.say(reply(422, string(readFile(t, "api", "error.problem.json"))))
 		stop := run(t, newTest(t, registering, env), api, &enginetest.Inlet{})
 		defer stop()
-		if len(api.hooks) != 1 || !strings.Contains(log.String(), "RFC 3986") {
-			t.Errorf("%d registered, log:\n%s", len(api.hooks), log)
+		if len(api.registered()) != 1 || !strings.Contains(log.String(), "RFC 3986") {
+			t.Errorf("%d registered, log:\n%s", len(api.registered()), log)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if len(api.hooks) != 2 {
-			t.Errorf("%d registered after a while", len(api.hooks))
+		if len(api.registered()) != 2 {
+			t.Errorf("%d registered after a while", len(api.registered()))
 		}
 		if n := len(api.seen()); n != 3 {
 			t.Errorf("%d calls, want one for what failed only: %v", n, api.seen())
