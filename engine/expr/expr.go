@@ -1,6 +1,9 @@
 package expr
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
@@ -8,59 +11,292 @@ import (
 // An Expr is an expression field: an expression, a text with {{ }} in it, or a
 // plain value with expressions at its leaves. The zero Expr is unset. It is
 // safe for concurrent use.
-type Expr struct{ set bool }
+type Expr struct{ field }
+
+// A field is what all kinds of expression field have in common.
+type field struct {
+	code  code
+	reads []Path
+}
 
 // DecodeValue compiles v and finds every mistake that can be found before an
 // event comes.
-func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { x.set = true; return nil }
+func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v, ofEvent) }
+
+func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
+	t := tree{scope: sc}
+	p := t.value(v)
+	*f = field{p.code, merged(t.reads)}
+	return t.diags
+}
 
 // IsSet reports whether the document gave the field.
-func (x *Expr) IsSet() bool { return x.set }
+func (f *field) IsSet() bool { return f.code != nil }
 
-// Eval returns the value for an event. An error concerns that event alone.
-func (x *Expr) Eval(e *engine.Event) (any, error) { return nil, nil }
+// Reads lists what the field reads of an event, in order, each once.
+func (f *field) Reads() []Path { return slices.Clone(f.reads) }
+
+// FlowType names the type of the field in the documentation of a node.
+func (x *Expr) FlowType() string { return "expression" }
+
+// Eval returns the value for an event, as a JSON value: a time is its text in
+// RFC 3339. It may share lists and maps with the event, so it must not be
+// changed. An error concerns that event alone, and is [engine.Permanent].
+func (x *Expr) Eval(e *engine.Event) (any, error) { return x.eval(e, nil) }
+
+func (f *field) eval(e *engine.Event, names map[string]any) (any, error) {
+	if f.code == nil {
+		return nil, nil
+	}
+	s := newState(e, names)
+	defer s.free()
+	return run(s, func(s *state) any {
+		v := f.code(s)
+		if !s.built && kindOf(v).has(isList|isMap) {
+			return v // of the event itself
+		}
+		return s.plain(v, 0)
+	})
+}
+
+// Key is Eval with the value as text that is equal for equal values, and only
+// for those: 1 and 1.0 are equal, 1 and "1" are not. It has at most 256 bytes.
+func (x *Expr) Key(e *engine.Event) (string, error) {
+	if x.code == nil {
+		return "null", nil
+	}
+	s := newState(e, nil)
+	defer s.free()
+	v, err := run(s, func(s *state) any { return s.keyText(x.code(s)) })
+	key, _ := v.(string)
+	return key, err
+}
+
+// A tree compiles a value with expressions at its leaves.
+type tree struct {
+	scope *scope
+	reads []Path
+	diags flows.Diagnostics
+}
+
+func (t *tree) value(v *flows.Value) part {
+	switch v.Kind {
+	case flows.String:
+		return t.text(v)
+	case flows.List:
+		return t.list(v)
+	case flows.Map:
+		return t.mapping(v)
+	}
+	constant := v.Any()
+	if f, ok := constant.(float64); ok && f-f != 0 {
+		t.diags = append(t.diags, v.Errorf("%s is no number of JSON", v.Text))
+		return unknown
+	}
+	return fixed(constant)
+}
+
+func (t *tree) text(v *flows.Value) part {
+	if !isTemplate(v.Text) {
+		return t.expression(v)
+	}
+	segments, reads, diags := compileText(v, t.scope)
+	t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
+	return part{kinds: isText, code: func(s *state) any { return render(s, segments, nil) }}
+}
+
+func (t *tree) expression(v *flows.Value) part {
+	n, p, diags := compile(newSource(v, v.Text, 0), t.scope)
+	t.diags = append(t.diags, diags...)
+	if n != nil && !diags.Failed() {
+		t.reads = append(t.reads, readsOf(n, t.scope)...)
+	}
+	return p
+}
+
+func (t *tree) list(v *flows.Value) part {
+	items := make([]part, len(v.Items))
+	for i, item := range v.Items {
+		items[i] = t.value(item)
+	}
+	return part{kinds: isList, code: func(s *state) any {
+		s.take(len(items) * itemSize)
+		list := make([]any, len(items))
+		for i := range items {
+			list[i] = items[i].code(s)
+		}
+		return list
+	}}
+}
+
+func (t *tree) mapping(v *flows.Value) part {
+	values := make([]part, len(v.Entries))
+	for i, e := range v.Entries {
+		values[i] = t.value(e.Value)
+	}
+	return part{kinds: isMap, code: func(s *state) any {
+		s.take(len(values) * entrySize)
+		m := make(map[string]any, len(values))
+		for i := range values {
+			m[v.Entries[i].Key.Text] = values[i].code(s)
+		}
+		return m
+	}}
+}
 
 // A Condition is an expression field that is true or false.
-type Condition struct{ x Expr }
+type Condition struct {
+	field
+	at *site
+}
 
-func (c *Condition) DecodeValue(v *flows.Value) flows.Diagnostics { return c.x.DecodeValue(v) }
-func (c *Condition) IsSet() bool                                  { return c.x.set }
+// DecodeValue compiles v and finds every mistake that can be found before an
+// event comes: also an expression that can't be true or false.
+func (c *Condition) DecodeValue(v *flows.Value) flows.Diagnostics {
+	if v.Kind == flows.List || v.Kind == flows.Map || v.Kind == flows.Null {
+		return flows.Diagnostics{v.Errorf("want a condition, got %s", article(v.Kind))}
+	}
+	src := newSource(v, v.Text, 0)
+	n, p, diags := compile(src, ofEvent)
+	*c = Condition{field: field{code: p.code}}
+	if n != nil && !diags.Failed() {
+		c.at = &site{src: src, node: n}
+		c.reads = merged(readsOf(n, ofEvent))
+		if !p.kinds.has(isBool) {
+			d := v.Errorf("a condition is true or false, and this is %s", p.kinds)
+			from, to := extent(n)
+			d.Span = src.span(from, to)
+			diags = append(diags, d)
+		}
+	}
+	return diags
+}
+
+// FlowType names the type of the field in the documentation of a node.
+func (c *Condition) FlowType() string { return "condition" }
 
 // True evaluates the condition. A value that is neither true nor false is an
-// error, and so is an expression that fails; neither is silently false.
-func (c *Condition) True(e *engine.Event) (bool, error) { return false, nil }
+// error, and so is an expression that fails; neither is silently false. The
+// error is [engine.Permanent]. An unset condition is true.
+func (c *Condition) True(e *engine.Event) (bool, error) {
+	if c.code == nil {
+		return true, nil
+	}
+	s := newState(e, nil)
+	defer s.free()
+	v, err := run(s, c.code)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, engine.Permanent(c.at.wrap(fmt.Errorf("the condition is %s, neither true nor false", kindOf(v))))
+	}
+	return b, nil
+}
 
 // A Text is a text field: text with {{ EXPRESSION }} in it.
-type Text struct{ x Expr }
+type Text struct {
+	segments []segment
+	reads    []Path
+	set      bool
+}
 
-func (t *Text) DecodeValue(v *flows.Value) flows.Diagnostics { return t.x.DecodeValue(v) }
-func (t *Text) IsSet() bool                                  { return t.x.set }
+// DecodeValue compiles v and finds every mistake that can be found before an
+// event comes.
+func (t *Text) DecodeValue(v *flows.Value) flows.Diagnostics {
+	if v.Kind == flows.List || v.Kind == flows.Map || v.Kind == flows.Null {
+		return flows.Diagnostics{v.Errorf("want text, got %s", article(v.Kind))}
+	}
+	segments, reads, diags := compileText(v, ofEvent)
+	*t = Text{segments, merged(reads), true}
+	return diags
+}
 
-// Render returns the text for an event.
-func (t *Text) Render(e *engine.Event) (string, error) { return "", nil }
+func article(k flows.Kind) string {
+	if k == flows.Null {
+		return "nothing"
+	}
+	return "a " + k.String()
+}
+
+// IsSet reports whether the document gave the field.
+func (t *Text) IsSet() bool { return t.set }
+
+// Reads lists what the field reads of an event, in order, each once.
+func (t *Text) Reads() []Path { return slices.Clone(t.reads) }
+
+// FlowType names the type of the field in the documentation of a node.
+func (t *Text) FlowType() string { return "text with {{ }}" }
+
+// Render returns the text for an event: at most 1 MiB of it. nil is nothing, a
+// list or map its JSON, a time RFC 3339. An error concerns that event alone,
+// and is [engine.Permanent].
+func (t *Text) Render(e *engine.Event) (string, error) { return t.RenderWith(e, nil) }
 
 // RenderWith is Render with each value that an expression puts in, but not the
 // fixed text, passed through clean.
 func (t *Text) RenderWith(e *engine.Event, clean func(string) string) (string, error) {
-	return "", nil
+	s := newState(e, nil)
+	defer s.free()
+	v, err := run(s, func(s *state) any { return render(s, t.segments, clean) })
+	text, _ := v.(string)
+	return text, err
 }
 
 // Fixed returns the text up to its first expression, and whether that is all.
-func (t *Text) Fixed() (prefix string, all bool) { return "", false }
+func (t *Text) Fixed() (prefix string, all bool) {
+	for _, seg := range t.segments {
+		if seg.code != nil {
+			return prefix, false
+		}
+		prefix += seg.fixed
+	}
+	return prefix, true
+}
 
 // A Request is an expression over a request rather than an event: body,
 // headers, query and path.
-type Request struct{ x Expr }
+type Request struct{ field }
 
-func (r *Request) DecodeValue(v *flows.Value) flows.Diagnostics { return r.x.DecodeValue(v) }
-func (r *Request) IsSet() bool                                  { return r.x.set }
+// DecodeValue compiles v and finds every mistake that can be found before a
+// request comes.
+func (r *Request) DecodeValue(v *flows.Value) flows.Diagnostics { return r.decode(v, ofRequest) }
 
-// Eval returns the value for the names body, headers, query and path.
-func (r *Request) Eval(names map[string]any) (any, error) { return nil, nil }
+// FlowType names the type of the field in the documentation of a node.
+func (r *Request) FlowType() string { return "expression over the request" }
+
+// Eval returns the value for the names body, headers, query and path, as
+// [Expr.Eval] does.
+func (r *Request) Eval(names map[string]any) (any, error) { return r.eval(nil, names) }
 
 // MustExpr, MustCondition, MustText and MustRequest compile source, or panic:
 // for defaults and tests.
-func MustExpr(source string) Expr           { return Expr{set: true} }
-func MustCondition(source string) Condition { return Condition{} }
-func MustText(source string) Text           { return Text{} }
-func MustRequest(source string) Request     { return Request{} }
+func MustExpr(source string) Expr { return must[Expr](source) }
+
+// MustCondition is described at [MustExpr].
+func MustCondition(source string) Condition { return must[Condition](source) }
+
+// MustText is described at [MustExpr].
+func MustText(source string) Text { return must[Text](source) }
+
+// MustRequest is described at [MustExpr].
+func MustRequest(source string) Request { return must[Request](source) }
+
+func must[T any, P interface {
+	*T
+	flows.Decoder
+}](source string) T {
+	var x T
+	if diags := P(&x).DecodeValue(&flows.Value{Kind: flows.String, Text: source}); diags.Failed() {
+		panic(fmt.Sprintf("expr: %q: %v", source, diags))
+	}
+	return x
+}
+
+var (
+	_ flows.Decoder = (*Expr)(nil)
+	_ flows.Decoder = (*Condition)(nil)
+	_ flows.Decoder = (*Text)(nil)
+	_ flows.Decoder = (*Request)(nil)
+)

@@ -1,0 +1,65 @@
+package expr
+
+import (
+	"math/bits"
+	"strings"
+	"time"
+)
+
+// kinds is a set of kinds of value. The checker works with sets, since what an
+// event holds is known only in part.
+type kinds uint16
+
+const (
+	isNil kinds = 1 << iota
+	isBool
+	isNumber
+	isText
+	isList
+	isMap
+	isTime
+	isDuration
+	isZone
+
+	isJSON = isNil | isBool | isNumber | isText | isList | isMap
+	isAny  = isZone<<1 - 1
+)
+
+var kindNames = [...]string{"nil", "true or false", "a number", "text", "a list", "a map", "a time", "a duration", "a time zone"}
+
+func (k kinds) String() string {
+	var names []string
+	for rest := k; rest != 0; rest &= rest - 1 {
+		names = append(names, kindNames[bits.TrailingZeros16(uint16(rest))])
+	}
+	return strings.Join(names, " or ")
+}
+
+// has reports whether a value of k may be of one of the kinds of other.
+func (k kinds) has(other kinds) bool { return k&other != 0 }
+
+// kindOf is the kind of a value that [state.norm] has seen; 0 for one that the
+// language does not know.
+func kindOf(v any) kinds {
+	switch v.(type) {
+	case nil:
+		return isNil
+	case bool:
+		return isBool
+	case int64, float64:
+		return isNumber
+	case string:
+		return isText
+	case []any:
+		return isList
+	case map[string]any:
+		return isMap
+	case time.Time:
+		return isTime
+	case time.Duration:
+		return isDuration
+	case *time.Location:
+		return isZone
+	}
+	return 0
+}

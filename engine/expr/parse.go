@@ -1,0 +1,201 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+
+	"github.com/flowd/flowd/flows"
+)
+
+// A source is the text of one expression and where it stands.
+type source struct {
+	v      *flows.Value
+	text   string
+	from   int  // the rune of v.Text that text begins at
+	hidden bool // some of text came from ${…} and must not be shown
+}
+
+// substituted is the least width of a ${…} in a document. A rune that came
+// from one has the width of all of it.
+const substituted = len("${X}")
+
+func newSource(v *flows.Value, text string, from int) *source {
+	src := &source{v: v, text: text, from: from}
+	if v.Span.File == nil {
+		return src // written in Go
+	}
+	runes := len([]rune(text))
+	for i := range runes {
+		at := src.span(i, i+1)
+		if at.Length >= substituted || at == v.Span && runes > 1 {
+			src.hidden = true
+			break
+		}
+	}
+	return src
+}
+
+// span is the place of some runes of the expression.
+func (src *source) span(from, to int) flows.Span {
+	return src.v.At(src.from+from, max(1, to-from))
+}
+
+// A site is a node of an expression that may fail, for messages.
+type site struct {
+	src   *source
+	node  ast.Node
+	parts []ast.Node // its operands or arguments
+}
+
+// mostShown is how many bytes of an expression a message shows.
+const mostShown = 120
+
+// wrap says which expression err comes from, and where in the document.
+func (at *site) wrap(err error) error {
+	what := "an expression"
+	if !at.src.hidden {
+		what = fmt.Sprintf("%q", shorten(strings.TrimSpace(at.src.text)))
+	}
+	from, to := extent(at.node)
+	if place := at.src.span(from, to).String(); place != "" {
+		return fmt.Errorf("evaluating %s at %s: %w", what, place, err)
+	}
+	return fmt.Errorf("evaluating %s: %w", what, err)
+}
+
+// label names an operand or argument as it is written, or is empty.
+func (at *site) label(i int) string {
+	if i >= len(at.parts) {
+		return ""
+	}
+	n := at.parts[i]
+	if at.src.hidden && !isPath(n) {
+		return ""
+	}
+	return shorten(n.String())
+}
+
+// isPath reports whether n is a name with fields: data.room.name.
+func isPath(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.IdentifierNode, *ast.PointerNode:
+		return true
+	case *ast.ChainNode:
+		return isPath(n.Node)
+	case *ast.MemberNode:
+		_, field := n.Property.(*ast.StringNode)
+		return field && isPath(n.Node)
+	}
+	return false
+}
+
+func shorten(s string) string {
+	if len(s) > mostShown {
+		return strings.ToValidUTF8(s[:mostShown], "") + "…"
+	}
+	return s
+}
+
+// extent is the runes that n and all in it stand at, but for closing brackets.
+func extent(n ast.Node) (from, to int) {
+	e := bounds{from: -1}
+	ast.Walk(&n, &e)
+	return max(0, e.from), e.to
+}
+
+type bounds struct{ from, to int }
+
+func (b *bounds) Visit(n *ast.Node) {
+	loc := (*n).Location()
+	if loc.To == 0 { // an if has no place of its own
+		return
+	}
+	if b.from < 0 || loc.From < b.from {
+		b.from = loc.From
+	}
+	b.to = max(b.to, loc.To)
+}
+
+// parse reads an expression. It never panics, whatever the parser does.
+func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
+	whole := func(format string, args ...any) flows.Diagnostics {
+		d := src.v.Errorf(format, args...)
+		d.Span = src.span(0, len([]rune(src.text)))
+		return flows.Diagnostics{d}
+	}
+	if len(src.text) > mostSource {
+		return nil, whole("this expression is longer than %d KiB", mostSource>>10)
+	}
+	if strings.TrimSpace(src.text) == "" {
+		return nil, whole("an expression is missing here")
+	}
+	defer func() {
+		if recover() != nil {
+			n, diags = nil, whole("this can't be read as an expression")
+		}
+	}()
+	tree, err := parser.Parse(src.text)
+	if err == nil {
+		return tree.Node, nil
+	}
+	var at *file.Error
+	if !errors.As(err, &at) {
+		return nil, whole("this can't be read as an expression")
+	}
+	d := src.v.Errorf("this can't be read as an expression")
+	d.Span = src.span(at.From, at.To)
+	explain(&d, at.Message, src)
+	return nil, flows.Diagnostics{d}
+}
+
+var unexpected = regexp.MustCompile(`unexpected token (\w+)(?:\((.*?)\))?\)?$`)
+
+// explain says in the words of this project what the parser found.
+func explain(d *flows.Diagnostic, message string, src *source) {
+	m := unexpected.FindStringSubmatch(message)
+	switch {
+	case m != nil && m[1] == "EOF", strings.HasPrefix(message, "unexpected end"):
+		d.Message = "the expression ends too early"
+	case m != nil && !src.hidden:
+		d.Message = "unexpected " + m[2]
+		d.Hint = hints[strings.Trim(m[2], `"`)]
+	case strings.Contains(message, "literal not terminated"):
+		d.Message = "a text in quotes is not closed"
+	case strings.Contains(message, "char escape"):
+		d.Message = "there is no such escape"
+		d.Hint = `write \\ for a backslash, or put the text into backquotes`
+	case message == "expected name":
+		d.Message = "the name of a field is missing"
+		d.Hint = `a name with other characters than letters, digits and _ is written ["…"]`
+	case strings.Contains(message, "maximum allowed nodes"):
+		d.Message = tooLarge
+	case strings.HasPrefix(message, "unrecognized character"):
+		d.Message = "unexpected character"
+	case strings.HasPrefix(message, "Operator ("):
+		d.Message = "?? stands beside another operator"
+		d.Hint = "put one of them in parentheses"
+	case strings.Contains(message, "literal:"), strings.Contains(message, "bad number"):
+		d.Message = "this is no number that can be read"
+	case strings.HasPrefix(message, "expected at least"):
+		d.Message = "an argument is missing"
+	case strings.HasPrefix(message, "a map key"):
+		d.Message = "a key of a map is text, a number, a name, or an expression in parentheses"
+		if strings.HasPrefix(strings.TrimSpace(src.text), opens) {
+			d.Message, d.Hint = "text with {{ }} can't be used here", "write the expression without the braces"
+		}
+	}
+}
+
+var hints = map[string]string{
+	"=":   "write == to compare",
+	"===": "write == to compare",
+	"#":   "# is the item of a list, inside map, filter, any and the like",
+	".":   "a name is missing before the dot",
+	"&":   "write && or and",
+}
