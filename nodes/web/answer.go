@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +76,7 @@ func (s *httpSink) refused(resp *http.Response) error {
 // of at most an hour. What can't be read is no wait.
 func retryAfter(value string) time.Duration {
 	var wait time.Duration
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64); err == nil {
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		wait = time.Duration(min(seconds, uint64(maxAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(value); err == nil {
 		wait = time.Until(at)
@@ -98,13 +97,13 @@ func reason(resp *http.Response) string {
 		}
 	}
 	detail = shorten(strings.Join(strings.Fields(detail), " "), 300)
-	if detail == "" || strings.IndexFunc(detail, unicodeControl) >= 0 {
+	if detail == "" || strings.IndexFunc(detail, unprintable) >= 0 {
 		return status
 	}
 	return status + ": " + detail
 }
 
-func unicodeControl(r rune) bool { return r < ' ' || r == 0x7F || r == utf8.RuneError }
+func unprintable(r rune) bool { return r < ' ' || r == 0x7F || r == utf8.RuneError }
 
 // shorten cuts s to at most n bytes, between two characters.
 func shorten(s string, n int) string {
@@ -126,13 +125,9 @@ func (s *httpSink) readReply(resp *http.Response) (any, error) {
 	if len(body) > maxReply {
 		return nil, engine.Permanent(s.errorf("%d, but the reply is larger than %s", resp.StatusCode, flows.Size(maxReply)))
 	}
-	contentType := cmp.Or(resp.Header.Get("Content-Type"), "application/octet-stream")
-	data, err := payload(contentType, body)
+	data, err := payload(resp.Header.Get("Content-Type"), body)
 	if err != nil { // not what it says it is
-		data, err = payload("text/plain", body)
-	}
-	if err != nil {
-		return nil, err
+		return clean(string(body)), nil
 	}
 	return data.Value()
 }

@@ -2,8 +2,6 @@ package web
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -127,6 +125,8 @@ func scalar(v any) (string, bool) {
 		return "", false
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano), true
 	}
 	return fmt.Sprint(v), true
 }
@@ -171,9 +171,3 @@ func parseTime(s string) (time.Time, error) {
 // milliseconds is where a number of seconds since 1970, in the year 5138,
 // becomes one of milliseconds, in 1973.
 const milliseconds = 100_000_000_000
-
-// digest is a short name of some bytes: the same for the same ones.
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:16])
-}

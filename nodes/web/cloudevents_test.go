@@ -170,3 +170,18 @@ func TestTheSourceOfACloudEventIsAReference(t *testing.T) {
 		}
 	}
 }
+
+func FuzzAHeaderOfACloudEventComesBack(f *testing.F) {
+	for _, seed := range []string{"a", "応答 完了 100%", `"q"`, "\r\n", "a%20b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		encoded := encodeHeader(s)
+		if !isASCII(encoded) {
+			t.Fatalf("%q is written %q", s, encoded)
+		}
+		if got := headerValue(encoded); got != clean(s) {
+			t.Errorf("%q comes back as %q", s, got)
+		}
+	})
+}

@@ -101,7 +101,9 @@ func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) 
 
 	r := s.client.R().SetContext(request)
 	r.Header = out.header.Clone()
-	s.sign(r.Header, out)
+	if s.signature != nil {
+		s.sign(r.Header, out)
+	}
 	if out.body != nil {
 		r.SetBody(out.body)
 	}

@@ -60,9 +60,9 @@ type HTTPConfig struct {
 	// Success are the statuses that mean delivered: 2xx, 200-204, 404, or a
 	// list of such.
 	Success []StatusRange `flow:"success"`
-	// Concurrency is how many requests are under way at a time. With 1,
-	// events arrive in order, and one that is tried again holds up those
-	// behind it.
+	// Concurrency is how many requests are under way at a time, each for at
+	// most 30s or the node's timeout. With 1, events arrive in order, and one
+	// that is tried again holds up those behind it.
 	Concurrency int `flow:"concurrency"`
 	// Result is the field of data, such as reply or order.reply, that the
 	// reply is put into for the nodes that follow. A reply may have up to
@@ -151,13 +151,7 @@ func (c *HTTPConfig) Validate(report flows.Report) {
 	if !slices.Contains(methods, c.Method) {
 		report("method", "want one of %s, got %q", strings.Join(methods, ", "), c.Method)
 	}
-	for name := range c.Headers {
-		if !token(name) {
-			report("headers", "%q can't be the name of a header", name)
-		} else if reserved[http.CanonicalHeaderKey(name)] {
-			report("headers", "%s is not yours to set", name)
-		}
-	}
+	checkHeaders(report, c.Headers)
 	if !slices.Contains(formats, c.Format) {
 		report("format", "want one of %s, got %q", strings.Join(formats, ", "), c.Format)
 	}
@@ -176,8 +170,8 @@ func (c *HTTPConfig) Validate(report flows.Report) {
 
 // Validate refuses two ways at a time.
 func (a *Auth) Validate(report flows.Report) {
-	if a.Bearer != "" && a.Basic != nil {
-		report("", "want bearer or basic, not both")
+	if (a.Bearer != "") == (a.Basic != nil) {
+		report("", "want a bearer token or basic, one of the two")
 	}
 	if !printable(a.Bearer.Reveal()) {
 		report("bearer", "the token has characters that a header can't hold")
@@ -191,31 +185,27 @@ func (t *TLS) Validate(report flows.Report) {
 	}
 }
 
-// reserved are the headers that HTTP itself needs.
-var reserved = map[string]bool{"Content-Length": true, "Transfer-Encoding": true, "Connection": true, "Upgrade": true, "Trailer": true, "Te": true}
-
 type httpSink struct {
 	HTTPConfig
-	target  target
-	headers []header
-	keys    [][]byte
-	client  *resty.Client
-	slots   chan struct{} // one for each request under way
+	target    target
+	headers   []header
+	signature *signature // nil if requests are not signed
+	client    *resty.Client
+	slots     chan struct{} // one for each request under way
 }
 
 func newHTTP(c HTTPConfig) (engine.Sink, error) {
-	s := &httpSink{HTTPConfig: c, slots: make(chan struct{}, c.Concurrency)}
+	s := &httpSink{HTTPConfig: c, headers: headersOf(c.Headers), slots: make(chan struct{}, c.Concurrency)}
 	var err error
 	if s.target, err = parseTarget(c.URL); err != nil {
 		return nil, err
 	}
-	for name, text := range c.Headers {
-		s.headers = append(s.headers, header{http.CanonicalHeaderKey(name), text})
-	}
 	if c.Sign != nil {
-		if s.keys, err = standardKeys(c.Sign.Secret); err != nil {
+		keys, err := standardKeys(c.Sign.Secret)
+		if err != nil {
 			return nil, err
 		}
+		s.signature = signatureStandard(keys)
 	}
 	if c.Result != "" {
 		return &httpRelay{s}, nil

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,8 @@ func TestEachFormatWritesItsBody(t *testing.T) {
 		{"text", `{url: URL/in, format: text, body: "{{ type }} <{{ data.a }}>"}`, "text/plain; charset=utf-8", `claude.assistant-response-completed <[1,"x y"]>`, data},
 		{"text of a map", `{url: URL/in, format: text}`, "text/plain; charset=utf-8", `{"a":[1,"x y"], "b":{"c":null}}`, data},
 		{"a content type of ones own", `{url: URL/in, headers: {content-type: application/x-mine}}`, "application/x-mine", `{"a":[1,"x y"], "b":{"c":null}}`, data},
+		{"a form with times and nothing", `{url: URL/in, format: form, body: {at: time, no: data.none, yes: true}}`, "application/x-www-form-urlencoded", `at=2026-09-01T07%3A30%3A05.234Z&no=&yes=true`, data},
+		{"text of a number", `{url: URL/in, format: text, body: 1.5}`, "text/plain; charset=utf-8", `1.5`, data},
 		{"no data", `URL/in`, "application/json", `null`, engine.Data{}},
 		{"CloudEvents, binary", `{url: URL/in, format: cloudevents-binary}`, "application/json", vectors["binary"].Body, theEvent().Data},
 	} {
@@ -320,7 +323,7 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for value, want := range map[string]time.Duration{
 			"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "1.5": 0,
-			"7200": time.Hour, "99999999999999999999": 0, "18446744073709551615": time.Hour,
+			"7200": time.Hour, "99999999999999999999": time.Hour, "18446744073709551615": time.Hour,
 			time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat): 90 * time.Second,
 			time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat):       0,
 			time.Now().Add(48 * time.Hour).UTC().Format(http.TimeFormat):   time.Hour,
@@ -517,7 +520,7 @@ func TestSignaturesAreThoseOfStandardWebhooks(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := http.Header{}
-			(&httpSink{keys: [][]byte{key}}).sign(h, &outgoing{id: c.ID, body: []byte(c.Body)})
+			(&httpSink{signature: signatureStandard([][]byte{key})}).sign(h, &outgoing{id: c.ID, body: []byte(c.Body)})
 			want, _, _ := strings.Cut(c.Signature, " ")
 			if got := h.Get("webhook-signature"); got != want || h.Get("webhook-timestamp") != c.Timestamp.String() {
 				t.Errorf("%s: %s at %s, want %s", c.Name, got, h.Get("webhook-timestamp"), want)
@@ -636,7 +639,8 @@ func TestWrongHTTPSinksAreRefused(t *testing.T) {
 		{`{url: "http://x/", success: 300-200}`, "want a status like"},
 		{`{url: "http://x/", concurrency: 0}`, "want 1 to 1024"},
 		{`{url: "http://x/", result: a..b}`, "want a field like"},
-		{`{url: "http://x/", auth: {bearer: a, basic: {user: u, password: p}}}`, "not both"},
+		{`{url: "http://x/", auth: {bearer: a, basic: {user: u, password: p}}}`, "one of the two"},
+		{`{url: "http://x/", auth: {bearer: ""}}`, "one of the two"},
 		{`{url: "http://x/", auth: {bearer: "a\nb"}}`, "a header can't hold"},
 		{`{url: "http://x/", tls: {cert: a}}`, "cert and key go together"},
 	} {
@@ -657,4 +661,30 @@ func TestStatusRangesAreWrittenAsTheyAreRead(t *testing.T) {
 			t.Errorf("%s is written %s", text, got)
 		}
 	}
+}
+
+func FuzzAnEventStaysInItsPlaceInTheURL(f *testing.F) {
+	for _, seed := range []string{"7", "../x", "a/b?c#d&q=e", "%2e%2e", "@evil.example", "日\r\n", "\xff"} {
+		f.Add(seed)
+	}
+	sink, err := HTTP.New(must(f, HTTP.Default, `"https://example.com/a/{{ data }}/b?q={{ data }}&fix=1"`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, v string) {
+		text, err := sink.(*httpSink).renderURL(&engine.Event{Data: engine.Value(v)})
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := strings.Split(u.EscapedPath(), "/")
+		query := u.Query()
+		if u.Host != "example.com" || u.User != nil || u.Fragment != "" || len(path) != 4 || path[1] != "a" || path[3] != "b" ||
+			len(query) != 2 || query.Get("fix") != "1" || query.Get("q") != v {
+			t.Errorf("%q gives %s", v, text)
+		}
+	})
 }

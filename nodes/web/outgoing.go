@@ -1,9 +1,6 @@
 package web
 
 import (
-	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -26,12 +23,6 @@ type outgoing struct {
 	body      []byte // nil if there is none
 	id        string // webhook-id
 	withReply func(reply any) map[string]any
-}
-
-// A header is a header of the configuration, with its canonical name.
-type header struct {
-	name string
-	text expr.Text
 }
 
 // A target is where requests go.
@@ -64,7 +55,7 @@ func parseTarget(text expr.Text) (target, error) {
 
 // render makes the request of an event. Its errors are the event's fault.
 func (s *httpSink) render(e *engine.Event) (*outgoing, error) {
-	out := &outgoing{header: http.Header{"User-Agent": {"flowd"}}, id: webhookID(e)}
+	out := &outgoing{header: http.Header{"User-Agent": {"flowd"}, "Accept": {"*/*"}}, id: webhookID(e)}
 	var err error
 	if out.url, err = s.renderURL(e); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
@@ -89,26 +80,6 @@ func (s *httpSink) render(e *engine.Event) (*outgoing, error) {
 		}
 	}
 	return out, nil
-}
-
-// renderHeaders renders headers, and refuses values that would end their line.
-func renderHeaders(into http.Header, headers []header, e *engine.Event) error {
-	for _, h := range headers {
-		v, err := h.text.Render(e)
-		if err != nil {
-			return fmt.Errorf("header %s: %w", h.name, err)
-		}
-		if !printable(v) {
-			return fmt.Errorf("header %s: the value has characters that a header can't hold", h.name)
-		}
-		into[h.name] = []string{v}
-	}
-	return nil
-}
-
-// printable reports whether s can be the value of a header.
-func printable(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }) < 0
 }
 
 func (s *httpSink) renderURL(e *engine.Event) (string, error) {
@@ -160,7 +131,7 @@ func (s *httpSink) renderBody(e *engine.Event, h http.Header) ([]byte, error) {
 	case "text":
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		v, err := data.Value()
-		if text, ok := v.(string); ok {
+		if text, ok := scalar(v); ok {
 			raw = []byte(text)
 		}
 		return raw, err
@@ -241,34 +212,34 @@ func with(m map[string]any, path []string, v any) map[string]any {
 	return c
 }
 
-// sign adds the headers of Standard Webhooks for one attempt.
+// sign adds the headers of Standard Webhooks for one attempt: a signature by
+// each key.
 func (s *httpSink) sign(h http.Header, out *outgoing) {
-	if len(s.keys) == 0 {
-		return
-	}
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	signatures := make([]string, len(s.keys))
-	for i, key := range s.keys {
-		mac := hmac.New(sha256.New, key)
-		fmt.Fprintf(mac, "%s.%s.%s", out.id, stamp, out.body)
-		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	}
 	h.Set("webhook-id", out.id)
 	h.Set("webhook-timestamp", stamp)
+	signatures := make([]string, len(s.signature.keys))
+	for i, key := range s.signature.keys {
+		mac, _ := s.signature.mac(key, &http.Request{Header: h}, stamp, out.body) // a hash takes everything
+		signatures[i] = "v1," + mac
+	}
 	h.Set("webhook-signature", strings.Join(signatures, " "))
 }
 
 // eventID is the id of e, or one made of its payload.
 func eventID(e *engine.Event) string {
+	if e.ID != "" {
+		return e.ID
+	}
 	raw, _ := e.Data.Bytes() // an event whose data can't be written is not sent
-	return cmp.Or(e.ID, digest(raw))
+	return engine.Digest(raw)
 }
 
 // webhookID is the id of e as a header can hold it.
 func webhookID(e *engine.Event) string {
 	id := eventID(e)
 	if !isASCII(id) {
-		return digest([]byte(id))
+		return engine.Digest([]byte(id))
 	}
 	return id
 }

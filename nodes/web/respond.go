@@ -41,13 +41,7 @@ type RespondConfig struct {
 
 // Validate refuses headers that are none.
 func (c *RespondConfig) Validate(report flows.Report) {
-	for name := range c.Headers {
-		if !token(name) {
-			report("headers", "%q can't be the name of a header", name)
-		} else if reserved[http.CanonicalHeaderKey(name)] {
-			report("headers", "%s is not yours to set", name)
-		}
-	}
+	checkHeaders(report, c.Headers)
 }
 
 type respond struct {
@@ -56,11 +50,7 @@ type respond struct {
 }
 
 func newRespond(c RespondConfig) (engine.Sink, error) {
-	s := &respond{RespondConfig: c}
-	for name, text := range c.Headers {
-		s.headers = append(s.headers, header{http.CanonicalHeaderKey(name), text})
-	}
-	return s, nil
+	return &respond{RespondConfig: c, headers: headersOf(c.Headers)}, nil
 }
 
 // Replies says that the node answers requests.

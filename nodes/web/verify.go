@@ -181,14 +181,3 @@ func unauthorized(s scheme, err error) engine.Answer {
 	}
 	return a
 }
-
-// token reports whether s can be the name of a header (RFC 9110, 5.6.2).
-func token(s string) bool {
-	for _, c := range []byte(s) {
-		alphanumeric := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
-		}
-	}
-	return s != ""
-}

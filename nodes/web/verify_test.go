@@ -175,7 +175,7 @@ func TestSlacksChallengeIsAnsweredOnceItIsVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := h.request(r, body)
-	if a.Status != 200 || strings.TrimSpace(string(a.Body)) != "3eZbrw1a" || len(h.in.Events()) != 0 {
+	if a.Status != 200 || string(a.Body) != "3eZbrw1a" || len(h.in.Events()) != 0 {
 		t.Errorf("%d %q, %d events", a.Status, a.Body, len(h.in.Events()))
 	}
 }

@@ -171,6 +171,7 @@ func (w *webhook) Routes(in engine.Inlet) []engine.Route {
 	return []engine.Route{{
 		Path:   w.Path,
 		Method: w.Method,
+		Alone:  w.Reply,
 		Serve:  func(r *http.Request, body []byte) engine.Answer { return w.serve(in, r, body) },
 	}}
 }
@@ -184,7 +185,10 @@ func (w *webhook) serve(in engine.Inlet, r *http.Request, body []byte) engine.An
 		return engine.Text(http.StatusBadRequest, err.Error())
 	}
 	if w.Verify.Slack != nil && len(events) == 1 && field(events[0].Data, "type") == "url_verification" {
-		return engine.Text(http.StatusOK, field(events[0].Data, "challenge"))
+		return engine.Answer{
+			Header: http.Header{"Content-Type": {"text/plain"}},
+			Body:   []byte(field(events[0].Data, "challenge")),
+		}
 	}
 	if len(events) == 0 { // an empty CloudEvents batch
 		return engine.Answer{}
@@ -214,7 +218,7 @@ func (w *webhook) ask(in engine.Inlet, r *http.Request, events []*engine.Event) 
 		return answer
 	case errors.Is(err, engine.ErrNoAnswer):
 		return engine.Answer{Status: http.StatusNoContent}
-	case errors.Is(err, engine.ErrFull):
+	case errors.Is(err, engine.ErrNotStored), errors.Is(err, engine.ErrFull):
 		return engine.Accepted(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return engine.Text(http.StatusGatewayTimeout, "no answer within "+w.Timeout.String())
@@ -235,9 +239,9 @@ func (w *webhook) events(r *http.Request, body []byte) ([]*engine.Event, error) 
 		return nil, err
 	}
 	if events == nil {
-		e := &engine.Event{ID: digest(body)}
+		e := &engine.Event{ID: engine.Digest(body)}
 		if len(body) == 0 && r.Method == http.MethodGet && len(query) > 0 {
-			e.Data, e.ID = engine.Value(query), digest([]byte(r.URL.RawQuery))
+			e.Data, e.ID = engine.Value(query), engine.Digest([]byte(r.URL.RawQuery))
 		} else if e.Data, err = payload(r.Header.Get("Content-Type"), body); err != nil {
 			return nil, err
 		}
@@ -253,4 +257,4 @@ func (w *webhook) events(r *http.Request, body []byte) ([]*engine.Event, error) 
 	return events, nil
 }
 
-var _ engine.Router = (*webhook)(nil)
+var _ engine.Sampler = (*webhook)(nil)
