@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,25 +35,26 @@ func Decode(v *Value, into any) Diagnostics {
 }
 
 func decode(v *Value, into reflect.Value) Diagnostics {
+	if v.broken {
+		return nil
+	}
 	if d, ok := into.Addr().Interface().(Decoder); ok {
 		return d.DecodeValue(v)
 	}
 	if t, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if !v.Scalar() {
-			return wrong(v, "text")
-		}
-		if err := t.UnmarshalText([]byte(v.Text)); err != nil {
-			return Diagnostics{v.Errorf("%v", err)}
-		}
-		return nil
+		return decodeText(v, t, into.Type())
 	}
 	switch into.Kind() {
 	case reflect.Pointer:
 		fresh := reflect.New(into.Type().Elem())
+		if !into.IsNil() { // the default, which others share
+			fresh.Elem().Set(into.Elem())
+		}
 		diags := decode(v, fresh.Elem())
 		into.Set(fresh)
 		return diags
 	case reflect.Interface:
+		into.SetZero()
 		if plain := v.Any(); plain != nil {
 			into.Set(reflect.ValueOf(plain))
 		}
@@ -63,66 +65,140 @@ func decode(v *Value, into reflect.Value) Diagnostics {
 		return decodeSlice(v, into)
 	case reflect.Map:
 		return decodeMap(v, into)
-	case reflect.String:
-		if !v.Scalar() || v.Kind == Null {
-			return wrong(v, "text")
+	}
+	return decodeScalar(v, into)
+}
+
+func decodeText(v *Value, into encoding.TextUnmarshaler, t reflect.Type) Diagnostics {
+	if !v.Scalar() || v.Kind == Null {
+		return wrongType(v, t)
+	}
+	if err := into.UnmarshalText([]byte(v.Text)); err != nil {
+		message := err.Error()
+		if v.written != "" {
+			message = strings.ReplaceAll(message, strconv.Quote(v.Text), v.describe())
 		}
-		into.SetString(v.Text)
-	case reflect.Bool:
-		b, err := strconv.ParseBool(v.Text)
-		if !v.Scalar() || err != nil {
-			return wrong(v, "true or false")
-		}
-		into.SetBool(b)
-	case reflect.Int, reflect.Int64:
-		n, ok := parseInt(v.Text)
-		if !v.Scalar() || !ok {
-			return wrong(v, "a whole number")
-		}
-		into.SetInt(n)
-	case reflect.Float64:
-		f, ok := parseFloat(v.Text)
-		if !v.Scalar() || !ok {
-			return wrong(v, "a number")
-		}
-		into.SetFloat(f)
-	default:
-		panic(fmt.Sprintf("flows: a configuration can't have a field of type %s", into.Type()))
+		return Diagnostics{v.Errorf("%s", message)}
 	}
 	return nil
 }
 
-// wrong is the mistake of a value of the wrong kind.
-func wrong(v *Value, want string) Diagnostics {
-	return Diagnostics{v.Errorf("want %s, got %s", want, v.describe())}
+func decodeScalar(v *Value, into reflect.Value) Diagnostics {
+	ok := v.Scalar() && v.Kind != Null
+	switch into.Kind() {
+	case reflect.String:
+		if ok {
+			into.SetString(v.Text)
+		}
+	case reflect.Bool:
+		ok = ok && kindOf(v.Text) == Bool
+		into.SetBool(ok && strings.EqualFold(v.Text, "true"))
+	case reflect.Int, reflect.Int64:
+		var n int64
+		if n, ok = parseInt(v.Text); ok {
+			into.SetInt(n)
+		} else if intForm.MatchString(v.Text) {
+			return Diagnostics{v.Errorf("the number %s is too large", v.Text)}
+		}
+	case reflect.Float64:
+		var f float64
+		if f, ok = parseFloat(v.Text); ok && f-f == 0 { // neither infinite nor no number
+			into.SetFloat(f)
+		} else {
+			ok = false
+		}
+	default:
+		panic(fmt.Sprintf("flows: a configuration can't have a field of type %s", into.Type()))
+	}
+	if !ok {
+		return wrongType(v, into.Type())
+	}
+	return nil
+}
+
+// wrongType is the mistake of a value that can't be a t.
+func wrongType(v *Value, t reflect.Type) Diagnostics {
+	name := typeName(t)
+	if strings.Contains(name, "secret") && v.Kind != Null && v.Scalar() {
+		return Diagnostics{v.Errorf("want %s, got text", article(name))}
+	}
+	var known []string
+	if t.Kind() == reflect.Struct {
+		known = keys(fieldsOf(t))
+	}
+	return Diagnostics{wrong(v, article(name), known)}
+}
+
+// wrong is the mistake of a value that is not what is wanted. Known are the
+// keys it has if that is a map.
+func wrong(v *Value, want string, known []string) Diagnostic {
+	d := v.Errorf("want %s, got %s", want, v.describe())
+	word, rest, _ := strings.Cut(v.Text, " ")
+	before, after, colon := strings.Cut(word, ":")
+	switch {
+	case v.Kind == Null && v.Span.comment():
+		d.Hint = "what follows # is a comment; put it in quotes if it is text"
+	case want == "true or false" && slices.Contains([]string{"yes", "on"}, strings.ToLower(v.Text)):
+		d.Hint = "write true"
+	case want == "true or false" && slices.Contains([]string{"no", "off"}, strings.ToLower(v.Text)):
+		d.Hint = "write false"
+	case v.Kind == String && colon && after != "" && slices.Contains(known, before):
+		d.Hint = fmt.Sprintf("write %q, with a space behind the colon", before+": "+after)
+	case v.Kind == String && rest != "" && slices.Contains(known, word):
+		d.Hint = fmt.Sprintf("write %q", word+": "+rest)
+	case len(known) > 0 && len(known) <= few:
+		d.Hint = "its keys: " + strings.Join(known, ", ")
+	}
+	return d
 }
 
 func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 	fields := fieldsOf(into.Type())
+	main := mainField(fields)
 	var diags Diagnostics
 	switch {
 	case v.Kind == Map:
 		diags = decodeEntries(v, into, fields)
-	case mainField(fields) != nil && v.Kind != Null:
-		diags = decode(v, into.FieldByIndex(mainField(fields).index))
-	case v.Kind != Null:
-		return wrong(v, "a map")
+	case v.Kind == Null && main != nil && main.Required:
+		return wrongType(v, main.Type)
+	case v.Kind == Null:
+	case main != nil:
+		diags = decode(v, into.FieldByIndex(main.index))
+	default:
+		return wrongType(v, into.Type())
 	}
 	for _, f := range fields {
-		if f.Required && v.Get(f.Key) == nil && !(f.Main && v.Kind != Map && v.Kind != Null) {
-			diags = append(diags, v.Errorf("%q is missing", f.Key))
+		given := v.Get(f.Key) != nil || f.Main && v.Kind != Map || f.inline() && into.FieldByIndex(f.index).Len() > 0
+		if f.Required && !given {
+			diags = append(diags, v.missing(f))
 		}
 	}
 	if val, ok := into.Addr().Interface().(Validator); ok && !diags.Failed() {
 		val.Validate(func(key, format string, args ...any) {
-			at := v
-			if got := v.Get(key); got != nil {
-				at = got
-			}
-			diags = append(diags, at.Errorf(format, args...))
+			diags = append(diags, v.reach(key).Errorf(format, args...))
 		})
 	}
 	return diags
+}
+
+// missing is the mistake of a map without a key it must have.
+func (v *Value) missing(f Field) Diagnostic {
+	if f.inline() {
+		return v.Errorf("want at least one entry")
+	}
+	return v.Errorf("%q is missing", f.Key)
+}
+
+// reach returns the value of a key, or of a key inside that of another, a.b,
+// or the innermost value that is there.
+func (v *Value) reach(key string) *Value {
+	if got := v.Get(key); got != nil {
+		return got
+	}
+	if outer, inner, ok := strings.Cut(key, "."); ok && v.Get(outer) != nil {
+		return v.Get(outer).reach(inner)
+	}
+	return v
 }
 
 func decodeEntries(v *Value, into reflect.Value, fields []Field) Diagnostics {
@@ -134,12 +210,22 @@ func decodeEntries(v *Value, into reflect.Value, fields []Field) Diagnostics {
 	for _, e := range v.Entries {
 		f := findField(fields, e.Key.Text)
 		if f == nil {
-			diags = append(diags, e.Key.Errorf("unknown key %q", e.Key.Text).Suggest(e.Key.Text, keys(fields)))
+			diags = append(diags, unknownKey(e.Key, keys(fields)))
 			continue
 		}
 		diags = append(diags, decode(e.Value, into.FieldByIndex(f.index))...)
 	}
 	return diags
+}
+
+// unknownKey is the mistake of a key that its map does not have.
+func unknownKey(key *Value, known []string) Diagnostic {
+	d := key.Errorf("unknown key %q", key.Text)
+	if nearest(key.Text, known) == "" && slices.Contains(engineKeys, key.Text) {
+		d.Hint = "if it is the node's, write it beside the node's type, not under it"
+		return d
+	}
+	return d.Suggest(key.Text, known)
 }
 
 // decodeInline decodes a map whose entries belong to a map field, but for the
@@ -159,10 +245,11 @@ func decodeInline(v *Value, into reflect.Value, fields []Field, main Field) Diag
 
 func decodeSlice(v *Value, into reflect.Value) Diagnostics {
 	items := v.Items
-	if v.Kind != List { // one stands for a list of one
-		if v.Kind == Null {
-			return nil
-		}
+	switch v.Kind {
+	case Null:
+		return wrongType(v, into.Type())
+	case List:
+	default: // one stands for a list of one
 		items = []*Value{v}
 	}
 	list := reflect.MakeSlice(into.Type(), len(items), len(items))
@@ -176,81 +263,15 @@ func decodeSlice(v *Value, into reflect.Value) Diagnostics {
 
 func decodeMap(v *Value, into reflect.Value) Diagnostics {
 	if v.Kind != Map {
-		return wrong(v, "a map")
+		return wrongType(v, into.Type())
 	}
 	m := reflect.MakeMapWithSize(into.Type(), len(v.Entries))
 	var diags Diagnostics
 	for _, e := range v.Entries {
 		item := reflect.New(into.Type().Elem()).Elem()
 		diags = append(diags, decode(e.Value, item)...)
-		m.SetMapIndex(reflect.ValueOf(e.Key.Text), item)
+		m.SetMapIndex(reflect.ValueOf(e.Key.Text).Convert(into.Type().Key()), item)
 	}
 	into.Set(m)
 	return diags
-}
-
-// A Field is one key of a configuration, as its struct declares it.
-type Field struct {
-	Key      string
-	Name     string // of the Go field, for its comment
-	Type     reflect.Type
-	Main     bool
-	Required bool
-
-	index []int
-}
-
-func (f Field) inline() bool { return f.Key == "" }
-
-// Fields lists the keys of the struct type t, in the order they are declared.
-func Fields(t reflect.Type) []Field { return fieldsOf(t) }
-
-func fieldsOf(t reflect.Type) []Field {
-	var fields []Field
-	for _, sf := range reflect.VisibleFields(t) {
-		tag, ok := sf.Tag.Lookup("flow")
-		if !ok {
-			continue
-		}
-		name, options, _ := strings.Cut(tag, ",")
-		f := Field{Key: name, Name: sf.Name, Type: sf.Type, index: sf.Index}
-		for option := range strings.SplitSeq(options, ",") {
-			switch option {
-			case "main":
-				f.Main = true
-			case "required":
-				f.Required = true
-			}
-		}
-		fields = append(fields, f)
-	}
-	return fields
-}
-
-func findField(fields []Field, key string) *Field {
-	for i := range fields {
-		if fields[i].Key == key && key != "" {
-			return &fields[i]
-		}
-	}
-	return nil
-}
-
-func mainField(fields []Field) *Field {
-	for i := range fields {
-		if fields[i].Main {
-			return &fields[i]
-		}
-	}
-	return nil
-}
-
-func keys(fields []Field) []string {
-	var names []string
-	for _, f := range fields {
-		if f.Key != "" {
-			names = append(names, f.Key)
-		}
-	}
-	return names
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A File is the text of a document, kept so that a diagnostic can show its
@@ -84,22 +86,64 @@ func (d Diagnostic) Format() string {
 	head := d
 	head.Hint = ""
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%5d | %s\n      | ", head, d.Span.Line, line)
-	for i, r := range []rune(line) {
-		if i >= d.Span.Column-1 {
-			break
+	fmt.Fprintf(&b, "%s\n%5d | %s\n      | ", head, d.Span.Line, printable(line))
+	runes := []rune(line)
+	from := min(max(0, d.Span.Column-1), len(runes))
+	to := min(max(from, from+d.Span.Length), len(runes))
+	for _, r := range runes[:from] {
+		if r == '\t' {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Repeat(" ", width(r)))
 		}
-		if r != '\t' {
-			r = ' '
-		}
-		b.WriteRune(r)
 	}
-	b.WriteString(strings.Repeat("^", max(1, d.Span.Length)))
+	carets := 0
+	for _, r := range runes[from:to] {
+		carets += width(r)
+	}
+	b.WriteString(strings.Repeat("^", max(1, carets)))
 	if d.Hint != "" {
 		b.WriteString(" " + d.Hint)
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// printable is a line without what would act on a terminal rather than show.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, line)
+}
+
+// width is how many columns a terminal gives a rune.
+func width(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul),
+		r >= 0x3000 && r <= 0x303e, r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
+		return 2
+	}
+	return 1
+}
+
+// comment reports whether nothing but a comment, and perhaps a colon, follows
+// on the line of s.
+func (s Span) comment() bool {
+	line, ok := s.sourceLine()
+	runes := []rune(line)
+	from := s.Column - 1 + s.Length
+	if !ok || from < 0 || from > len(runes) {
+		return false
+	}
+	rest := strings.TrimPrefix(string(runes[from:]), ":")
+	return strings.HasPrefix(strings.TrimSpace(rest), "#")
 }
 
 func (s Span) sourceLine() (string, bool) {

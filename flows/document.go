@@ -7,7 +7,9 @@ type Document struct {
 	Admin  *Value // health, metrics, API, page
 	Store  *Value // where events are kept
 	Flows  []*Flow
-	Files  []string // every file that was read, and the folders and ${file:…} that were looked at
+	Files  []string // every file that was read, and the folders and ${file:…} that were looked at, sorted
+
+	seen map[string]string // the fingerprints of what Files held
 }
 
 // A Flow is a named graph of nodes.

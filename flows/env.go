@@ -2,19 +2,17 @@ package flows
 
 import (
 	"fmt"
-	"io"
-	"os"
+	"path/filepath"
 	"strings"
 )
 
-// mostSecret is how large a file named by ${file:…} may be.
-const mostSecret = 1 << 20
-
-// An expander puts in what ${…} stands for.
+// An expander puts in what ${…} stands for. It works on values, after YAML is
+// read, so that what it puts in is always text and never changes the shape of
+// a document. A dollar before anything but { and $ is a dollar.
 type expander struct {
 	lookup func(name string) (string, bool)
-	done   map[*Value]bool // values that aliases share are expanded once
-	files  []string        // that ${file:…} names
+	done   map[*Value]bool   // aliases share values, which are expanded once
+	seen   map[string]string // the fingerprints of the files that ${file:…} names
 	diags  Diagnostics
 }
 
@@ -40,78 +38,103 @@ func (x *expander) text(v *Value) {
 	written := []rune(v.Text)
 	var text []rune
 	var places []place
-	whole := v.places != nil
-	put := func(s []rune, from, to int) {
-		text = append(text, s...)
-		if !whole {
-			return
-		}
-		span := v.At(from, to-from)
-		for range s {
-			places = append(places, place{int32(span.Line), int32(span.Column), int32(span.Length)})
-		}
-	}
 	for i := 0; i < len(written); {
-		switch {
-		case written[i] != '$' || i+1 == len(written):
-			put(written[i:i+1], i, i+1)
-			i++
-		case written[i+1] == '$':
-			put([]rune{'$'}, i, i+2)
-			i += 2
-		case written[i+1] == '{':
-			length := closing(written[i:])
-			got, message, hint := x.reference(string(written[i+2:max(i+2, i+length-1)]), length > 0)
-			if length == 0 {
-				length = len(written) - i
+		got, length := written[i:i+1], 1
+		switch next := runeAt(written, i+1); {
+		case written[i] != '$':
+		case next == '$':
+			length = 2
+		case next == '{':
+			var d Diagnostic
+			got, length, d = x.reference(written[i:])
+			if d.Message != "" {
+				d.Span = v.At(i, length)
+				x.diags = append(x.diags, d)
+				v.broken = true
 			}
-			if message != "" {
-				x.diags = append(x.diags, Diagnostic{Span: v.At(i, length), Message: message, Hint: hint})
-			}
-			put([]rune(got), i, i+length)
-			i += length
-		default:
-			put(written[i:i+1], i, i+1)
-			i++
+			v.written = string(written)
 		}
+		text = append(text, got...)
+		if v.places != nil {
+			span := v.At(i, length)
+			for range got {
+				places = append(places, place{int32(span.Line), int32(span.Column), int32(span.Length)})
+			}
+		}
+		i += length
 	}
 	v.Text, v.places = string(text), places
 }
 
-// closing is how long the ${…} is that s begins with, or 0 if it does not end.
-func closing(s []rune) int {
-	for i, r := range s {
-		if r == '}' {
-			return i + 1
-		}
+// runeAt returns the rune at an index, or 0 beyond the end.
+func runeAt(s []rune, i int) rune {
+	if i < len(s) {
+		return s[i]
 	}
 	return 0
 }
 
-// reference returns what ${inside} stands for, or what is wrong with it.
-func (x *expander) reference(inside string, closed bool) (text, message, hint string) {
-	if !closed {
-		return "", "${ without }", "write $${ for the characters themselves"
-	}
-	if path, ok := strings.CutPrefix(inside, "file:"); ok {
-		x.files = append(x.files, path)
-		content, err := readFile(path, mostSecret)
-		if err != nil {
-			return "", "${file:…}: " + err.Error(), ""
+// reference returns what the ${…} that s begins with stands for, how long it
+// is, and what is wrong with it, without a place.
+func (x *expander) reference(s []rune) (text []rune, length int, d Diagnostic) {
+	depth := 0
+	for i, r := range s {
+		switch {
+		case r == '$' && runeAt(s, i+1) == '{':
+			depth++
+		case r == '}' && depth > 1:
+			depth--
+		case r == '}':
+			got, d := x.resolve(string(s[2:i]))
+			return []rune(got), i + 1, d
 		}
-		return strings.TrimSpace(content), "", ""
+	}
+	return nil, 2, Diagnostic{Message: "${ without }", Hint: "write $${ for the characters themselves"}
+}
+
+// resolve returns what ${inside} stands for, or what is wrong with it.
+func (x *expander) resolve(inside string) (string, Diagnostic) {
+	if path, ok := strings.CutPrefix(inside, "file:"); ok {
+		return x.file(path)
 	}
 	name, standIn, hasDefault := strings.Cut(inside, ":-")
 	if !isName(name) {
-		return "", fmt.Sprintf("${%s} is not the name of a variable", inside), "write ${NAME}, ${NAME:-default}, ${file:PATH}, or $${ for the characters themselves"
+		return "", Diagnostic{
+			Message: fmt.Sprintf("${%s} does not name a variable", inside),
+			Hint:    "write ${NAME}, ${NAME:-default} or ${file:PATH}, or $${ for the characters themselves",
+		}
 	}
-	if value, ok := x.lookup(name); ok && (value != "" || !hasDefault) {
-		return value, "", ""
+	value, set := x.lookup(name)
+	switch {
+	case set && (value != "" || !hasDefault):
+		return value, Diagnostic{}
+	case hasDefault:
+		inner := expander{lookup: x.lookup, seen: x.seen}
+		v := &Value{Kind: String, Text: standIn}
+		inner.text(v)
+		if len(inner.diags) > 0 {
+			return "", inner.diags[0]
+		}
+		return v.Text, Diagnostic{}
 	}
-	if hasDefault {
-		return standIn, "", ""
+	return "", Diagnostic{
+		Message: fmt.Sprintf("the environment variable %s is not set", name),
+		Hint:    fmt.Sprintf("set it, or write ${%s:-default}", name),
 	}
-	return "", fmt.Sprintf("the environment variable %s is not set", name), fmt.Sprintf("set it, or write ${%s:-default}", name)
+}
+
+// file returns what a file holds, without the white space around it.
+func (x *expander) file(path string) (string, Diagnostic) {
+	if path == "" {
+		return "", Diagnostic{Message: "${file:} names no file", Hint: "write ${file:PATH}"}
+	}
+	path = filepath.Clean(path)
+	content, print, err := readFile(path, mostSecret)
+	x.seen[path] = print
+	if err != nil {
+		return "", Diagnostic{Message: "reading the file of ${file:…}: " + err.Error()}
+	}
+	return strings.TrimSpace(content), Diagnostic{}
 }
 
 // isName reports whether s is the name of an environment variable.
@@ -123,17 +146,4 @@ func isName(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func readAtMost(f *os.File, limit int64) (string, error) {
-	if info, err := f.Stat(); err != nil {
-		return "", err
-	} else if info.IsDir() {
-		return "", fmt.Errorf("is a folder")
-	}
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("is larger than %v", Size(limit))
-	}
-	return string(text), err
 }

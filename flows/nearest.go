@@ -4,7 +4,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
+
+// longest is how long a name may be that is looked for among others.
+const longest = 64
 
 // few is how many names a hint lists when none of them is near.
 const few = 8
@@ -26,9 +30,13 @@ func DidYouMean(name string, known []string) string {
 // nearest is the known name that name was meant to be, or empty if none is
 // near.
 func nearest(name string, known []string) string {
-	best, bestDistance := "", max(1, len(name)/3)+1
+	length := utf8.RuneCountInString(name)
+	if length > longest {
+		return ""
+	}
+	best, bestDistance := "", max(1, length/3)+1
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance && d < max(length, len(k)) {
 			best, bestDistance = k, d
 		}
 	}

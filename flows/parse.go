@@ -40,16 +40,16 @@ func parse(file *File) (*Value, Diagnostics) {
 	if err != nil {
 		return empty, Diagnostics{syntaxError(src, err, in.read())}
 	}
-	p := &parser{src: src, made: map[*yaml.Node]*Value{}, weight: map[*yaml.Node]int{}}
-	v := p.value(root.Content[0], nil)
+	c := &composer{src: src, made: map[*yaml.Node]*Value{}, weight: map[*yaml.Node]int{}}
+	v := c.value(root.Content[0], nil)
 	switch second, err := decodeNode(decoder); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		p.diags = append(p.diags, syntaxError(src, err, in.read()))
+		c.diags = append(c.diags, syntaxError(src, err, in.read()))
 	default:
-		p.diags = append(p.diags, src.secondDocument(second.Content[0]))
+		c.diags = append(c.diags, src.secondDocument(second.Content[0]))
 	}
-	return v, p.diags
+	return v, c.diags
 }
 
 // decodeNode reads the next document of a stream. yaml.v3 answers some inputs
@@ -119,8 +119,8 @@ func (s *source) secondDocument(root *yaml.Node) Diagnostic {
 	}
 }
 
-// A parser makes values of yaml.v3's nodes.
-type parser struct {
+// A composer makes values of yaml.v3's nodes.
+type composer struct {
 	src     *source
 	made    map[*yaml.Node]*Value // what anchors name; nil while it is being made
 	weight  map[*yaml.Node]int    // of how many values what an anchor names is made
@@ -131,42 +131,42 @@ type parser struct {
 }
 
 // value makes the value of n. Key is the key whose value it is, or nil.
-func (p *parser) value(n *yaml.Node, key *Value) *Value {
+func (c *composer) value(n *yaml.Node, key *Value) *Value {
 	if n.Kind == yaml.AliasNode {
-		return p.alias(n)
+		return c.alias(n)
 	}
-	before := p.count
-	p.count++
+	before := c.count
+	c.count++
 	if n.Anchor != "" {
-		p.made[n] = nil
+		c.made[n] = nil
 	}
-	start := p.contentOf(n)
+	start := c.contentOf(n)
 	var v *Value
 	switch n.Kind {
 	case yaml.MappingNode:
-		v = p.mapping(n, start, key)
+		v = c.mapping(n, start, key)
 	case yaml.SequenceNode:
-		v = p.sequence(n, start, key)
+		v = c.sequence(n, start, key)
 	default:
-		v = p.scalar(n, start, key)
+		v = c.scalar(n, start, key)
 	}
 	if n.Anchor != "" {
-		p.made[n], p.weight[n] = v, p.count-before
+		c.made[n], c.weight[n] = v, c.count-before
 	}
 	return v
 }
 
 // contentOf is where n begins behind its anchor and tag.
-func (p *parser) contentOf(n *yaml.Node) int {
-	at := p.src.offset(n.Line, n.Column)
+func (c *composer) contentOf(n *yaml.Node) int {
+	at := c.src.offset(n.Line, n.Column)
 	for n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
-		switch r := p.src.at(at); {
+		switch r := c.src.at(at); {
 		case r == '&' || r == '!':
-			for at < len(p.src.runes) && !isBlank(p.src.at(at)) && !isBreak(p.src.at(at)) {
+			for at < len(c.src.runes) && !isBlank(c.src.at(at)) && !isBreak(c.src.at(at)) {
 				at++
 			}
-		case r == '#' && at > 0 && (isBlank(p.src.at(at-1)) || isBreak(p.src.at(at-1))):
-			for at < len(p.src.runes) && !isBreak(p.src.at(at)) {
+		case r == '#' && at > 0 && (isBlank(c.src.at(at-1)) || isBreak(c.src.at(at-1))):
+			for at < len(c.src.runes) && !isBreak(c.src.at(at)) {
 				at++
 			}
 		case isBlank(r) || isBreak(r):
@@ -178,58 +178,58 @@ func (p *parser) contentOf(n *yaml.Node) int {
 	return at
 }
 
-func (p *parser) alias(n *yaml.Node) *Value {
-	at := p.src.offset(n.Line, n.Column)
-	p.end = at + 1 + utf8.RuneCountInString(n.Value)
-	none := &Value{Kind: Null, Span: p.src.span(at, p.end)}
-	v := p.made[n.Alias]
+func (c *composer) alias(n *yaml.Node) *Value {
+	at := c.src.offset(n.Line, n.Column)
+	c.end = at + 1 + utf8.RuneCountInString(n.Value)
+	none := &Value{Kind: Null, Span: c.src.span(at, c.end), broken: true}
+	v := c.made[n.Alias]
 	if v == nil {
-		p.fail(none.Errorf("the alias *%s stands inside what it names", n.Value))
+		c.fail(none.Errorf("the alias *%s stands inside what it names", n.Value))
 		return none
 	}
-	p.count += p.weight[n.Alias]
-	p.aliased += p.weight[n.Alias]
-	if p.aliased > mostAliased {
-		if p.aliased-p.weight[n.Alias] <= mostAliased {
-			p.fail(none.Errorf("the aliases up to here stand for more than %d values", mostAliased))
+	c.count += c.weight[n.Alias]
+	c.aliased += c.weight[n.Alias]
+	if c.aliased > mostAliased {
+		if c.aliased-c.weight[n.Alias] <= mostAliased {
+			c.fail(none.Errorf("the aliases up to here stand for more than %d values", mostAliased))
 		}
-		p.count -= p.weight[n.Alias]
+		c.count -= c.weight[n.Alias]
 		return none
 	}
 	return v
 }
 
-func (p *parser) fail(d Diagnostic) { p.diags = append(p.diags, d) }
+func (c *composer) fail(d Diagnostic) { c.diags = append(c.diags, d) }
 
-func (p *parser) sequence(n *yaml.Node, start int, key *Value) *Value {
+func (c *composer) sequence(n *yaml.Node, start int, key *Value) *Value {
 	v := &Value{Kind: List}
-	p.end = max(p.end, start)
+	c.end = max(c.end, start)
 	for _, item := range n.Content {
-		v.Items = append(v.Items, p.value(item, nil))
+		v.Items = append(v.Items, c.value(item, nil))
 	}
-	v.Span = p.around(n, start, key, v)
-	p.tagged(n, v, "!!seq")
+	v.Span = c.around(n, start, key, v)
+	c.tagged(n, v, "!!seq")
 	return v
 }
 
-func (p *parser) mapping(n *yaml.Node, start int, key *Value) *Value {
+func (c *composer) mapping(n *yaml.Node, start int, key *Value) *Value {
 	v := &Value{Kind: Map}
-	p.end = max(p.end, start)
+	c.end = max(c.end, start)
 	given := map[string]*Value{}
 	merged := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := p.key(n.Content[i])
-		item := p.value(n.Content[i+1], k)
+		k := c.key(n.Content[i])
+		item := c.value(n.Content[i+1], k)
 		if k == nil {
 			continue
 		}
 		if first := given[k.Text]; first != nil {
-			p.fail(twice(k, first))
+			c.fail(twice(k, first))
 			continue
 		}
 		given[k.Text] = k
 		if n.Content[i].Tag == "!!merge" {
-			v.Entries = append(v.Entries, p.merge(item, merged)...)
+			v.Entries = append(v.Entries, c.merge(item, merged)...)
 			continue
 		}
 		v.Entries = append(v.Entries, Entry{Key: k, Value: item})
@@ -243,8 +243,8 @@ func (p *parser) mapping(n *yaml.Node, start int, key *Value) *Value {
 		}
 		v.Entries = kept
 	}
-	v.Span = p.around(n, start, key, v)
-	p.tagged(n, v, "!!map")
+	v.Span = c.around(n, start, key, v)
+	c.tagged(n, v, "!!map")
 	return v
 }
 
@@ -260,7 +260,7 @@ func twice(second, first *Value) Diagnostic {
 
 // merge returns the entries that << puts in: of one map, or of several of
 // which the first wins.
-func (p *parser) merge(from *Value, merged map[string]bool) []Entry {
+func (c *composer) merge(from *Value, merged map[string]bool) []Entry {
 	maps := []*Value{from}
 	if from.Kind == List {
 		maps = from.Items
@@ -270,7 +270,7 @@ func (p *parser) merge(from *Value, merged map[string]bool) []Entry {
 		if m.Kind != Map {
 			d := m.Errorf("<< takes a map or a list of maps, got %s", m.describe())
 			d.Hint = "write <<: *NAME, where &NAME stands at a map"
-			p.fail(d)
+			c.fail(d)
 			continue
 		}
 		for _, e := range m.Entries {
@@ -285,8 +285,8 @@ func (p *parser) merge(from *Value, merged map[string]bool) []Entry {
 
 // key makes the key of an entry, which is text however it looks, or nil if it
 // can't be one.
-func (p *parser) key(n *yaml.Node) *Value {
-	v := p.value(n, nil)
+func (c *composer) key(n *yaml.Node) *Value {
+	v := c.value(n, nil)
 	switch {
 	case v.Scalar() && v.Kind != Null:
 		if v.Kind != String {
@@ -296,13 +296,13 @@ func (p *parser) key(n *yaml.Node) *Value {
 		}
 		return v
 	case v.Kind == Null:
-		p.fail(v.Errorf("a key is missing"))
-	case p.src.template(p.src.offset(n.Line, n.Column)):
+		c.fail(v.Errorf("a key is missing"))
+	case c.src.template(c.src.offset(n.Line, n.Column)):
 		d := v.Errorf("text that begins with {{ must be in quotes")
 		d.Hint = `write "{{ … }}"`
-		p.fail(d)
+		c.fail(d)
 	default:
-		p.fail(v.Errorf("a key must be text, got %s", v.describe()))
+		c.fail(v.Errorf("a key must be text, got %s", v.describe()))
 	}
 	return nil
 }
@@ -314,11 +314,11 @@ func (s *source) template(at int) bool {
 
 // around is the place of a list or map: what its brackets enclose, or, if it
 // has none, its first key or dash, or the key it stands under.
-func (p *parser) around(n *yaml.Node, start int, key *Value, v *Value) Span {
-	open := p.src.at(start)
+func (c *composer) around(n *yaml.Node, start int, key *Value, v *Value) Span {
+	open := c.src.at(start)
 	switch {
 	case n.Style&yaml.FlowStyle == 0:
-		span := p.src.span(start, start+1)
+		span := c.src.span(start, start+1)
 		if key != nil && key.Span.Line < span.Line {
 			return key.Span
 		}
@@ -327,70 +327,70 @@ func (p *parser) around(n *yaml.Node, start int, key *Value, v *Value) Span {
 		}
 		return span
 	case open != '{' && open != '[': // a pair in a list: [a: b]
-		return p.src.span(start, max(p.end, start+1))
+		return c.src.span(start, max(c.end, start+1))
 	}
-	end := max(p.end, start+1)
-	for end < len(p.src.runes) {
-		switch r := p.src.at(end); {
+	end := max(c.end, start+1)
+	for end < len(c.src.runes) {
+		switch r := c.src.at(end); {
 		case r == ']' || r == '}':
-			p.end = end + 1
-			return p.src.span(start, p.end)
+			c.end = end + 1
+			return c.src.span(start, c.end)
 		case r == '#':
-			for end < len(p.src.runes) && !isBreak(p.src.at(end)) {
+			for end < len(c.src.runes) && !isBreak(c.src.at(end)) {
 				end++
 			}
 		default:
 			end++
 		}
 	}
-	p.end = end
-	return p.src.span(start, end)
+	c.end = end
+	return c.src.span(start, end)
 }
 
-func (p *parser) scalar(n *yaml.Node, start int, key *Value) *Value {
+func (c *composer) scalar(n *yaml.Node, start int, key *Value) *Value {
 	v := &Value{Text: n.Value, Kind: String}
-	t := &tracer{src: p.src, pos: start, text: []rune(n.Value)}
+	t := &tracer{src: c.src, pos: start, text: []rune(n.Value)}
 	var ok bool
 	switch {
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		p.end, ok = t.quoted()
-		v.Span = p.src.span(start, p.end)
+		c.end, ok = t.quoted()
+		v.Span = c.src.span(start, c.end)
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		p.end, ok = t.block()
-		v.Span = p.src.span(start, start+1)
+		c.end, ok = t.block()
+		v.Span = c.src.span(start, start+1)
 	case n.Value == "":
 		v.Kind = Null
-		v.Span = p.nothing(start, key)
-		p.tagged(n, v, "!!null")
+		v.Span = c.nothing(start, key)
+		c.tagged(n, v, "!!null")
 		return v
 	default:
-		p.end, ok = t.plain()
+		c.end, ok = t.plain()
 		v.Kind = kindOf(n.Value)
-		v.Span = p.src.span(start, p.end)
+		v.Span = c.src.span(start, c.end)
 	}
 	if ok {
 		v.places = t.places
 	}
-	p.tagged(n, v, "")
+	c.tagged(n, v, "")
 	return v
 }
 
 // nothing is the place of a value that was left out: its key, or its dash.
-func (p *parser) nothing(start int, key *Value) Span {
+func (c *composer) nothing(start int, key *Value) Span {
 	if key != nil {
 		return key.Span
 	}
-	for at := start - 1; at >= 0 && p.src.line(at) == p.src.line(start); at-- {
-		if r := p.src.at(at); !isBlank(r) {
-			return p.src.span(at, at+1)
+	for at := start - 1; at >= 0 && c.src.line(at) == c.src.line(start); at-- {
+		if r := c.src.at(at); !isBlank(r) {
+			return c.src.span(at, at+1)
 		}
 	}
-	return p.src.span(start, start+1)
+	return c.src.span(start, start+1)
 }
 
 // tagged applies the tag that n is given by hand. Own is the tag its kind has
 // anyway, or empty for a scalar.
-func (p *parser) tagged(n *yaml.Node, v *Value, own string) {
+func (c *composer) tagged(n *yaml.Node, v *Value, own string) {
 	if n.Style&yaml.TaggedStyle == 0 || n.Tag == own {
 		return
 	}
@@ -402,26 +402,26 @@ func (p *parser) tagged(n *yaml.Node, v *Value, own string) {
 	case plain && v.Scalar() && (kindOf(v.Text) == kind || kind == Float && kindOf(v.Text) == Int):
 		v.Kind = kind
 	default:
-		at := p.src.offset(n.Line, n.Column)
-		for p.src.at(at) == '&' {
-			for !isBlank(p.src.at(at)) && at < len(p.src.runes) {
+		at := c.src.offset(n.Line, n.Column)
+		for c.src.at(at) == '&' {
+			for !isBlank(c.src.at(at)) && at < len(c.src.runes) {
 				at++
 			}
-			for isBlank(p.src.at(at)) {
+			for isBlank(c.src.at(at)) {
 				at++
 			}
 		}
 		end := at
-		for end < len(p.src.runes) && !isBlank(p.src.at(end)) && !isBreak(p.src.at(end)) {
+		for end < len(c.src.runes) && !isBlank(c.src.at(end)) && !isBreak(c.src.at(end)) {
 			end++
 		}
-		d := Diagnostic{Span: p.src.span(at, end), Message: fmt.Sprintf("unknown tag %q", string(p.src.runes[at:end]))}
+		d := Diagnostic{Span: c.src.span(at, end), Message: fmt.Sprintf("unknown tag %q", string(c.src.runes[at:end]))}
 		if strings.HasPrefix(n.Tag, "!!") {
-			d.Message = fmt.Sprintf("%s is not %q", v.describe(), string(p.src.runes[at:end]))
+			d.Message = fmt.Sprintf("%s is not %q", v.describe(), string(c.src.runes[at:end]))
 		} else {
 			d.Hint = "text that begins with ! must be in quotes"
 		}
-		p.fail(d)
+		c.fail(d)
 	}
 }
 

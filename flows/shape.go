@@ -13,13 +13,18 @@ type loader struct {
 	doc      *Document
 	flows    map[string]*Value // by name, the key that gave it
 	sections map[string]*Value
+	noFlows  *Value // a key flows: with nothing under it
 	diags    Diagnostics
 }
 
 func (l *loader) fail(d Diagnostic) { l.diags = append(l.diags, d) }
 
-// nameForm is the form of names of flows and nodes.
-var nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+// nameForm is the form of names of flows and nodes; wordForm finds what may be
+// one at the beginning of a text.
+var (
+	nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	wordForm = regexp.MustCompile(`^[a-z][a-z0-9-]*`)
+)
 
 var (
 	sections   = []string{"server", "admin", "store", "flows"}
@@ -27,15 +32,13 @@ var (
 	engineKeys = []string{"id", "from", "when", "retry", "on_error", "timeout"}
 )
 
-// document takes what one file says. Broken tells that it said more.
-func (l *loader) document(root *Value, broken bool) {
+// document takes what one file says.
+func (l *loader) document(root *Value) {
 	if root.Kind == Null {
 		return
 	}
 	if root.Kind != Map {
-		d := root.Errorf("want a map, got %s", root.describe())
-		d.Hint = "a file of flows has the key flows:"
-		l.fail(d)
+		l.fail(wrong(root, "a map", sections))
 		return
 	}
 	for _, e := range root.Entries {
@@ -43,7 +46,7 @@ func (l *loader) document(root *Value, broken bool) {
 		switch {
 		case strings.HasPrefix(name, "x-"):
 		case !slices.Contains(sections, name):
-			l.fail(e.Key.Errorf("unknown key %q", name).Suggest(name, sections))
+			l.fail(unknownKey(e.Key, sections))
 		case name == "flows":
 			l.flowsOf(e)
 		default:
@@ -64,9 +67,12 @@ func (l *loader) section(e Entry) {
 }
 
 func (l *loader) flowsOf(section Entry) {
-	if section.Value.Kind != Map {
-		d := section.Value.Errorf("want a map of flows by name, got %s", section.Value.describe())
-		l.fail(d)
+	switch v := section.Value; {
+	case v.Kind == Null || v.Kind == Map && len(v.Entries) == 0:
+		l.noFlows = section.Key
+		return
+	case v.Kind != Map:
+		l.fail(wrong(v, "a map of flows by name", nil))
 		return
 	}
 	for _, e := range section.Value.Entries {
@@ -92,9 +98,9 @@ func badName(at *Value, name string) Diagnostic {
 func (l *loader) flow(e Entry) *Flow {
 	f := &Flow{Name: e.Key.Text, At: e.Key, Lanes: 1}
 	if e.Value.Kind != Map {
-		d := e.Value.Errorf("want a flow, got %s", e.Value.describe())
-		d.Hint = "a flow has the key nodes:"
-		l.fail(d)
+		if !e.Value.broken {
+			l.fail(wrong(e.Value, "a flow", flowKeys))
+		}
 		return f
 	}
 	for _, e := range e.Value.Entries {
@@ -112,7 +118,7 @@ func (l *loader) flow(e Entry) *Flow {
 		case "nodes":
 			l.nodes(f, e.Value)
 		default:
-			l.fail(e.Key.Errorf("unknown key %q", e.Key.Text).Suggest(e.Key.Text, flowKeys))
+			l.fail(unknownKey(e.Key, flowKeys))
 		}
 	}
 	if e.Value.Get("nodes") == nil {
@@ -125,6 +131,9 @@ func (l *loader) flow(e Entry) *Flow {
 const mostLanes = 64
 
 func (l *loader) nodes(f *Flow, list *Value) {
+	if list.broken {
+		return
+	}
 	if list.Kind != List || len(list.Items) == 0 {
 		d := list.Errorf("want a list of nodes, got %s", list.describe())
 		d.Hint = "each node begins with a dash"
@@ -132,6 +141,7 @@ func (l *loader) nodes(f *Flow, list *Value) {
 		return
 	}
 	ids := map[string]*Node{}
+	given := map[string]*Value{}
 	var above *Node
 	for _, item := range list.Items {
 		n := l.node(item)
@@ -144,12 +154,13 @@ func (l *loader) nodes(f *Flow, list *Value) {
 		if n.ID == "" {
 			continue
 		}
-		if ids[n.ID] != nil {
-			l.fail(item.Get("id").Errorf("the id %q is given twice", n.ID))
+		id := item.Get("id")
+		if first := given[n.ID]; first != nil {
+			l.fail(twice(id, first))
 			n.ID = ""
 			continue
 		}
-		ids[n.ID] = n
+		given[n.ID], ids[n.ID] = id, n
 	}
 	nameNodes(f, ids)
 	l.references(f, ids)
@@ -177,11 +188,17 @@ func nameNodes(f *Flow, ids map[string]*Node) {
 
 // node takes an entry of nodes, or returns nil if it is none.
 func (l *loader) node(item *Value) *Node {
-	if item.Kind == String {
+	switch {
+	case item.broken:
+		return nil
+	case item.Kind == String && nameForm.MatchString(item.Text):
 		return &Node{Type: item.Text, At: item, Config: &Value{Kind: Null, Span: item.Span}}
-	}
-	if item.Kind != Map {
-		l.fail(item.Errorf("want a node, got %s", item.describe()))
+	case item.Kind != Map:
+		var types []string // what may have been meant for one
+		if word := wordForm.FindString(item.Text); word != "" {
+			types = []string{word}
+		}
+		l.fail(wrong(item, "a node", types))
 		return nil
 	}
 	n := &Node{}
@@ -217,6 +234,9 @@ func (l *loader) node(item *Value) *Node {
 	if len(types) > 1 {
 		d := types[1].Key.Errorf("a node has one type, and this one has %q and %q", types[0].Key.Text, types[1].Key.Text)
 		d.Hint = "give each a dash of its own"
+		if types[0].Value.Kind == Null {
+			d.Hint = fmt.Sprintf("indent it more than %q to put it under that", types[0].Key.Text)
+		}
 		l.fail(d)
 	}
 	n.Type, n.At, n.Config = types[0].Key.Text, types[0].Key, types[0].Value
@@ -240,6 +260,7 @@ func (l *loader) misspelt(types []Entry) []Entry {
 
 func (l *loader) onError(n *Node, v *Value) {
 	switch {
+	case v.broken:
 	case v.Scalar() && v.Text == "dead_letter":
 	case v.Scalar() && v.Text == "drop":
 		n.OnError = Drop
@@ -253,13 +274,22 @@ func (l *loader) from(v *Value) []Ref {
 	if v.Kind == List {
 		items = v.Items
 	}
+	if len(items) == 0 {
+		l.fail(v.Errorf("want the id of a node, got %s", v.describe()))
+	}
 	var refs []Ref
 	for _, item := range items {
+		if item.broken {
+			continue
+		}
 		if !item.Scalar() || item.Kind == Null {
 			l.fail(item.Errorf("want the id of a node, got %s", item.describe()))
 			continue
 		}
-		id, port, _ := strings.Cut(item.Text, ".")
+		id, port, dot := strings.Cut(item.Text, ".")
+		if dot && port == "" {
+			l.fail(item.Errorf("no port behind the dot of %q", item.Text))
+		}
 		refs = append(refs, Ref{ID: id, Port: port, At: item})
 	}
 	return refs
@@ -280,4 +310,7 @@ func (l *loader) references(f *Flow, ids map[string]*Node) {
 			n.From[i].Node = ids[ref.ID]
 		}
 	}
+	// A node without from may be a source, so these are the loops there are
+	// whatever the types of the nodes.
+	l.diags = append(l.diags, f.Loops(func(n *Node) bool { return len(n.From) == 0 })...)
 }

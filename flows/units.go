@@ -33,6 +33,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return fmt.Errorf("want a size like 64KiB, 10MB or 1GiB, got %q", text)
 }
 
+// FlowType is what messages and documentation call it.
+func (Size) FlowType() string { return "size" }
+
 // MarshalText writes s in the largest unit that keeps it whole.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -72,6 +75,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// FlowType is what messages and documentation call it.
+func (Duration) FlowType() string { return "duration" }
+
 // MarshalText writes d as it is read.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
@@ -99,6 +105,9 @@ type Secret string
 
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
+
+// FlowType is what messages and documentation call it.
+func (Secret) FlowType() string { return "secret" }
 
 const masked = "***"
 

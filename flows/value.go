@@ -34,7 +34,9 @@ type Value struct {
 	Entries []Entry  // of a Map, in the order of the document
 	Span    Span     // where it stands
 
-	places []place // of each rune of Text, where they are known one by one
+	places  []place // of each rune of Text, where they are known one by one
+	written string  // Text as the document has it, where ${…} was put in
+	broken  bool    // whether its mistake is told already, so that none follows from it
 }
 
 // An Entry is one key of a map and its value.
@@ -103,13 +105,18 @@ func (v *Value) Any() any {
 	return v.Text
 }
 
-// describe says what v is, to a person.
+// describe says what v is, to a person. What ${…} stands for may be secret and
+// is not told.
 func (v *Value) describe() string {
 	switch {
 	case v.Kind == Null:
 		return "nothing"
+	case v.written != "":
+		return "what " + strconv.Quote(v.written) + " stands for"
 	case v.Scalar():
 		return strconv.Quote(v.Text)
+	case len(v.Items)+len(v.Entries) == 0:
+		return "an empty " + v.Kind.String()
 	}
 	return "a " + v.Kind.String()
 }
