@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -80,7 +81,7 @@ func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
 	if !p.replies {
 		f.leave(p)
 		if err := f.put(ctx, e); err != nil {
-			return Answer{}, err
+			return Answer{}, fmt.Errorf("%w: %w", ErrNotStored, err)
 		}
 		return Answer{}, ErrNoAnswer
 	}

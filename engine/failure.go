@@ -66,6 +66,10 @@ func IsUnavailable(err error) (after time.Duration, ok bool) {
 // ErrNoAnswer is returned by [Inlet.Ask] when nothing in the flow answered.
 var ErrNoAnswer = errors.New("nothing in the flow answered")
 
+// ErrNotStored is returned, wrapped, by [Inlet.Ask] when a flow without a
+// [Replier] could not store the event: the sender should come again.
+var ErrNotStored = errors.New("the event could not be stored")
+
 // ErrFull is returned, wrapped, when a log is at its limit: the sender should
 // come again later.
 var ErrFull = errors.New("the log is full")

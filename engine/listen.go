@@ -247,14 +247,14 @@ func (b *binding) serve(r *http.Request, body []byte) (answer Answer) {
 		b.owner.failedWith(err)
 		return Text(http.StatusInternalServerError, "the source failed")
 	}
+	if answer.Status == 0 {
+		answer.Status = http.StatusOK
+	}
 	return answer
 }
 
 func write(w http.ResponseWriter, a Answer) {
 	maps.Copy(w.Header(), a.Header)
-	if a.Status == 0 {
-		a.Status = http.StatusOK
-	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(a.Body) // the sender may be gone: nothing to be done
 }

@@ -22,9 +22,10 @@ type Inlet interface {
 
 	// Ask puts in an event whose sender waits for an answer, beside the log,
 	// and returns the answer that a [Replier] of the flow gives. In a flow
-	// that has none it is Put, and then ErrNoAnswer. An error is ErrNoAnswer
-	// too when the event came to no Replier, the reason when it failed on its
-	// way, and ctx's when ctx ended first: the event goes on all the same.
+	// that has none it is Put, and then ErrNoAnswer, or ErrNotStored. An error
+	// is ErrNoAnswer too when the event came to no Replier, the reason when it
+	// failed on its way, and ctx's when ctx ended first: the event goes on all
+	// the same.
 	Ask(ctx context.Context, e *Event) (Answer, error)
 }
 

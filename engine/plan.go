@@ -66,7 +66,38 @@ func planDocument(doc *flows.Document, reg *Registry) (*plan, flows.Diagnostics)
 		p.flows = append(p.flows, planned)
 		diags = append(diags, found...)
 	}
-	return p, diags
+	return p, append(diags, p.crossings()...)
+}
+
+// crossings are the paths that several sources take although the answer of one
+// of them counts.
+func (p *plan) crossings() flows.Diagnostics {
+	type taker struct {
+		node  *node
+		alone bool
+	}
+	takers := map[string]taker{}
+	var diags flows.Diagnostics
+	for _, f := range p.flows {
+		for _, n := range f.nodes {
+			if n.part == nil {
+				continue
+			}
+			router, ok := n.impl.(Router)
+			if !ok {
+				continue
+			}
+			for _, route := range router.Routes(nil) {
+				first, taken := takers[route.Path]
+				if taken && (first.alone || route.Alone) {
+					diags = append(diags, n.doc.At.Errorf("path %s is taken already, at %s", route.Path, first.node.doc.At.Span))
+					continue
+				}
+				takers[route.Path] = taker{n, route.Alone}
+			}
+		}
+	}
+	return diags
 }
 
 func planFlow(doc *flows.Flow, reg *Registry) (*flowPlan, flows.Diagnostics) {

@@ -138,3 +138,6 @@ func (r *Retry) Validate(report flows.Report) {
 		report("attempts", "attempts must be 1 or more")
 	}
 }
+
+// Fields documents the settings of the node type.
+func (s *Spec) Fields() []flows.FieldDoc { return flows.Describe(s.Default, s.Source) }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 )
@@ -12,6 +14,7 @@ import (
 type Route struct {
 	Path   string // exact, or with a trailing slash everything below it
 	Method string // POST if empty
+	Alone  bool   // no other source may take the path: the sender acts on the answer
 	Serve  func(r *http.Request, body []byte) Answer
 }
 
@@ -56,6 +59,13 @@ func MetaOf(r *http.Request) Meta {
 		}
 	}
 	return Meta{"headers": headers, "path": r.URL.Path}
+}
+
+// Digest stands in for the id of an event whose sender gives none: the same
+// body has the same one.
+func Digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:16])
 }
 
 // credential are the headers that never go into an event.

@@ -3,9 +3,7 @@ package livekit
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -98,7 +96,7 @@ type source struct {
 	keys    keys
 	payload payload
 	log     *slog.Logger
-	refused quiet
+	refused engine.Quiet
 }
 
 func newSource(c Config) (engine.Source, error) {
@@ -142,7 +140,7 @@ func (s *source) Routes(in engine.Inlet) []engine.Route {
 
 func (s *source) serve(r *http.Request, body []byte, in engine.Inlet) engine.Answer {
 	if err := s.keys.verify(r.Header.Get("Authorization"), body); err != nil {
-		s.refused.warn(s.log, "livekit: a request was refused: "+reason(err), "from", r.RemoteAddr)
+		s.refused.Warn(s.log, "livekit: a request was refused: "+reason(err), "from", r.RemoteAddr)
 		return engine.Text(http.StatusUnauthorized, "this is not signed as LiveKit signs its webhooks")
 	}
 	e := s.event(r, body)
@@ -159,13 +157,13 @@ func (s *source) event(r *http.Request, body []byte) *engine.Event {
 	sent, data, err := s.payload.read(body)
 	if err != nil {
 		s.log.Warn("livekit: an authentic body could not be read; it goes to the dead letters")
-		e.ID = digest(body)
+		e.ID = engine.Digest(body)
 		e.Type = "unreadable"
 		e.Data = engine.Value(s.payload.masked(string(body)))
 		e.Failure = &engine.Failure{Message: err.Error()}
 		return e
 	}
-	e.ID = cmp.Or(sent.Id, digest(body))
+	e.ID = cmp.Or(sent.Id, engine.Digest(body))
 	e.Type = sent.Event
 	e.Subject = subject(sent)
 	e.Time = created(sent)
@@ -192,12 +190,6 @@ func created(sent *livekit.WebhookEvent) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(sent.CreatedAt, 0).UTC()
-}
-
-// digest stands in for an id: the same body has the same one.
-func digest(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:16])
 }
 
 var (

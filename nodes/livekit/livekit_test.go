@@ -329,7 +329,7 @@ func TestTheLogOfRefusalsStaysShortAndSecret(t *testing.T) {
 			}
 		}
 		r.log.Reset()
-		time.Sleep(quietFor)
+		time.Sleep(engine.QuietFor)
 		r.post("", nil)
 		if !strings.Contains(r.log.String(), "more=999") {
 			t.Errorf("after a while the log says %s", r.log)

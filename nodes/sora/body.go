@@ -3,8 +3,6 @@ package sora
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,7 +89,7 @@ func (s *source) event(k kind, r *http.Request, body []byte) (*engine.Event, err
 		e.Type = string(auth)
 		e.ID = cmp.Or(e.ID, o.text("connection_id"))
 	}
-	e.ID = cmp.Or(e.ID, digest(body))
+	e.ID = cmp.Or(e.ID, engine.Digest(body))
 
 	var problems []string
 	if e.Type == "" {
@@ -110,7 +108,7 @@ func (s *source) event(k kind, r *http.Request, body []byte) (*engine.Event, err
 	if len(problems) > 0 {
 		problem := strings.Join(problems, "; ")
 		e.Meta["problem"] = problem
-		s.quiet.warn(s.log, "sora: an odd event: "+problem, "webhook", k)
+		s.quiet.Warn(s.log, "sora: an odd event: "+problem, "webhook", k)
 	}
 	return e, nil
 }
@@ -145,10 +143,4 @@ func needsChannel(k kind, typ string) bool {
 		}
 	}
 	return false
-}
-
-// digest stands in for an id: the same body has the same one.
-func digest(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:16])
 }

@@ -105,7 +105,7 @@ type source struct {
 	config  Config
 	senders senders
 	log     *slog.Logger
-	quiet   quiet
+	quiet   engine.Quiet
 
 	// What is answered where the flow does not answer.
 	authDefault, sessionDefault engine.Answer
@@ -142,7 +142,8 @@ func (s *source) Routes(in engine.Inlet) []engine.Route {
 	var routes []engine.Route
 	for _, kind := range kinds {
 		routes = append(routes, engine.Route{
-			Path: s.config.Path + "/" + string(kind),
+			Path:  s.config.Path + "/" + string(kind),
+			Alone: kind == auth || kind == session,
 			Serve: func(r *http.Request, body []byte) engine.Answer {
 				return s.serve(kind, r, body, in)
 			},
@@ -165,16 +166,16 @@ var kinds = []kind{auth, session, event, stats}
 
 func (s *source) serve(k kind, r *http.Request, body []byte, in engine.Inlet) engine.Answer {
 	if refusal := s.senders.check(r); refusal != nil {
-		s.quiet.warn(s.log, "sora: a request was refused: "+refusal.reason, "from", r.RemoteAddr)
+		s.quiet.Warn(s.log, "sora: a request was refused: "+refusal.reason, "from", r.RemoteAddr)
 		return refusal.answer
 	}
 	e, err := s.event(k, r, body)
 	switch {
 	case err != nil && k == auth:
-		s.quiet.warn(s.log, "sora: an auth request is rejected: "+err.Error(), "from", r.RemoteAddr)
+		s.quiet.Warn(s.log, "sora: an auth request is rejected: "+err.Error(), "from", r.RemoteAddr)
 		return rejection
 	case err != nil:
-		s.quiet.warn(s.log, "sora: a request is no webhook of Sora: "+err.Error(), "webhook", k, "from", r.RemoteAddr)
+		s.quiet.Warn(s.log, "sora: a request is no webhook of Sora: "+err.Error(), "webhook", k, "from", r.RemoteAddr)
 		return engine.Text(http.StatusBadRequest, "this is no webhook of Sora: "+err.Error())
 	case k == auth:
 		return s.ask(r, e, in, s.authDefault, authAnswer)
@@ -201,18 +202,18 @@ func (s *source) ask(
 	if err == nil {
 		answer, err := read(given)
 		if err != nil {
-			s.quiet.warn(s.log, "sora: the flow's answer can't be used: "+err.Error(), "type", e.Type)
+			s.quiet.Warn(s.log, "sora: the flow's answer can't be used: "+err.Error(), "type", e.Type)
 		}
 		return answer
 	}
 	isAuth := e.Type == string(auth)
 	switch {
-	case errors.Is(err, engine.ErrFull) && !isAuth:
+	case errors.Is(err, engine.ErrNotStored) && !isAuth:
 		return engine.Accepted(err) // not in: no 2xx
 	case !errors.Is(err, engine.ErrNoAnswer):
-		s.quiet.warn(s.log, "sora: the flow failed to answer, or took too long", "type", e.Type, "error", err)
+		s.quiet.Warn(s.log, "sora: the flow failed to answer, or took too long", "type", e.Type, "error", err)
 	case isAuth: // session.created needs no answer
-		s.quiet.warn(s.log, "sora: no respond node answered an auth request")
+		s.quiet.Warn(s.log, "sora: no respond node answered an auth request")
 	}
 	return otherwise
 }

@@ -341,7 +341,7 @@ func TestARefusalOfTheFlowIsPassedOnWithItsReason(t *testing.T) {
 func TestWhereTheFlowDoesNotAnswerTheDefaultDoes(t *testing.T) {
 	causes := map[string]error{
 		"no respond node": engine.ErrNoAnswer, "failed": errors.New("hush"),
-		"full": fmt.Errorf("appending: %w", engine.ErrFull),
+		"not stored": fmt.Errorf("%w: %w", engine.ErrNotStored, engine.ErrFull),
 	}
 	for cause, err := range causes {
 		r := newRig(t, nil)
@@ -352,7 +352,7 @@ func TestWhereTheFlowDoesNotAnswerTheDefaultDoes(t *testing.T) {
 			t.Errorf("%s: auth was answered %s", cause, a.Body)
 		}
 		a = r.post(t, "session", []byte(`{"type":"session.created","channel_id":"c"}`))
-		if errors.Is(err, engine.ErrFull) {
+		if errors.Is(err, engine.ErrNotStored) {
 			if status(a) != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: session.created was answered %d", cause, status(a))
 			}

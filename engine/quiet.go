@@ -1,4 +1,4 @@
-package sora
+package engine
 
 import (
 	"log/slog"
@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// quiet warns of what a stranger can cause at will: one line for each message
+// A Quiet warns of what a stranger can cause at will: one line for each message
 // in a while, with the number of those held back since the last.
-// It is safe for concurrent use; the zero quiet is ready.
-type quiet struct {
+// It is safe for concurrent use; the zero Quiet is ready.
+type Quiet struct {
 	mu    sync.Mutex
 	heard map[string]*heard
 }
@@ -19,11 +19,11 @@ type heard struct {
 	held int
 }
 
-// quietFor is how long a message is not repeated.
-const quietFor = 10 * time.Second
+// QuietFor is how long a message is not repeated.
+const QuietFor = 10 * time.Second
 
-// warn logs message, which must be one of a few.
-func (q *quiet) warn(log *slog.Logger, message string, args ...any) {
+// Warn logs message, which must be one of a few.
+func (q *Quiet) Warn(log *slog.Logger, message string, args ...any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h := q.heard[message]
@@ -35,7 +35,7 @@ func (q *quiet) warn(log *slog.Logger, message string, args ...any) {
 		q.heard[message] = h
 	}
 	now := time.Now()
-	if now.Sub(h.last) < quietFor {
+	if now.Sub(h.last) < QuietFor {
 		h.held++
 		return
 	}
