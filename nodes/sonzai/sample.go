@@ -5,16 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 )
 
 // Samples lists the event types that sonzai is known to send: those of its
-// dispatcher (on_…) and those of its older documentation (agent.…).
-func (s *source) Samples() []string { return slices.Sorted(maps.Keys(samples)) }
+// dispatcher, and those of its older documentation.
+func (s *source) Samples() []string {
+	return []string{
+		"on_wakeup_ready", "on_recurring_event_due", "on_diary_generated",
+		"on_personality_updated", "on_mood_updated", "on_breakthrough_detected",
+		"agent.message", "agent.mood_change", "agent.memory_added",
+		"agent.breakthrough", "agent.wakeup", "agent.consolidation",
+	}
+}
 
 // Sample is a webhook as sonzai posts it, of the present time and signed with
 // the source's secret. Any event type will do: the set is open.

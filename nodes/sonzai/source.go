@@ -190,7 +190,7 @@ func (q *quiet) warn(log *slog.Logger, message string, args ...any) {
 }
 
 var (
-	_ engine.Router = (*source)(nil)
-	_ engine.Opener = (*source)(nil)
-	_ engine.Closer = (*source)(nil)
+	_ engine.Sampler = (*source)(nil)
+	_ engine.Opener  = (*source)(nil)
+	_ engine.Closer  = (*source)(nil)
 )

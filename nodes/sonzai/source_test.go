@@ -236,6 +236,9 @@ func TestEverySampleIsTakenByItsOwnSource(t *testing.T) {
 	}
 	env, _ = newEnv()
 	s = newTest(t, "secrets: "+secret+"\nauth_header: Bearer x", env)
+	if len(s.Samples()) != len(samples) {
+		t.Errorf("%d types are listed, and %d have data", len(s.Samples()), len(samples))
+	}
 	for _, kind := range append(s.Samples(), "of a new/kind") {
 		in := &enginetest.Inlet{}
 		for range 2 {
@@ -261,7 +264,7 @@ func TestAMistakeInTheConfigurationIsNamed(t *testing.T) {
 		{`{path: x, insecure: true}`, `a path begins with a slash, got "x"`},
 		{`{secrets: whsec_}`, "a signing secret is empty"},
 		{`{secrets: {k: ""}}`, "a signing secret is empty"},
-		{`{secrets: [[a]]}`, "want text"},
+		{`{secrets: [[a]]}`, "got a list"},
 		{`{secrets: s, insecure: true}`, "insecure takes every webhook unchecked"},
 		{`{secrets: s, base_url: api.sonz.ai}`, "want a URL like"},
 		{`{poll: {agents: a}}`, `"api_key" is missing`},

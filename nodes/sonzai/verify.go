@@ -121,6 +121,9 @@ func (s *Secrets) DecodeValue(v *flows.Value) flows.Diagnostics {
 	return flows.Decode(v, &s.All)
 }
 
+// FlowType is what messages and documentation call it.
+func (*Secrets) FlowType() string { return "secret, list of secrets, or map of them by event type" }
+
 func (s *Secrets) empty() bool { return len(s.All) == 0 && len(s.ByType) == 0 }
 
 // of returns the secrets that may have signed a webhook of an event type, or
