@@ -1,0 +1,118 @@
+package core
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/expr"
+	"github.com/flowd/flowd/flows"
+)
+
+//go:embed dedupe.go
+var dedupeSource string
+
+// Dedupe lets the first event of each key go on.
+var Dedupe = engine.ProcessorSpec[DedupeConfig]{
+	About: engine.About{
+		Type:    "dedupe",
+		Summary: "Lets the first event of each key go on and stops the others that come within a while.",
+		Example: `dedupe: {key: data.room.sid, ttl: 10m}`,
+		Source:  dedupeSource,
+	},
+	Default: DedupeConfig{Key: expr.MustExpr("id"), TTL: flows.Duration(time.Hour)},
+	New:     newDedupe,
+}
+
+// DedupeConfig is the configuration of a dedupe.
+type DedupeConfig struct {
+	// Key is equal for events that are one and the same; the default is the
+	// event's id. An event without a key can't be told from another and is
+	// given up.
+	Key expr.Expr `flow:"key,main"`
+	// TTL is how long a key is remembered after its first event; the default
+	// is 1h.
+	TTL flows.Duration `flow:"ttl"`
+}
+
+// Validate says what is wrong beyond the types of the fields.
+func (c *DedupeConfig) Validate(report flows.Report) {
+	if c.TTL <= 0 {
+		report("ttl", "want a duration longer than nothing")
+	}
+}
+
+type dedupe struct {
+	config DedupeConfig
+	none   []string // what nil and an empty text are as keys
+	keys   engine.Keys
+}
+
+var (
+	_ engine.Processor = (*dedupe)(nil)
+	_ engine.Opener    = (*dedupe)(nil)
+	_ flows.Validator  = (*DedupeConfig)(nil)
+)
+
+func newDedupe(c DedupeConfig) (engine.Processor, error) {
+	d := &dedupe{config: c}
+	for _, nothing := range []expr.Expr{expr.MustExpr(`nil`), expr.MustExpr(`""`)} {
+		key, err := nothing.Key(&engine.Event{})
+		if err != nil {
+			return nil, err
+		}
+		d.none = append(d.none, key)
+	}
+	return d, nil
+}
+
+func (d *dedupe) Open(_ context.Context, env *engine.Env) error {
+	d.keys = env.Keys
+	return nil
+}
+
+func (d *dedupe) Process(ctx context.Context, batch []*engine.Event, out *engine.Outlet) error {
+	events := make([]*engine.Event, 0, len(batch))
+	claims := make([]engine.Claim, 0, len(batch))
+	// Several events may come from one offset, and it wins its key each time.
+	seen := make(map[engine.Claim]bool, len(batch))
+	for _, e := range batch {
+		key, err := d.key(e)
+		if err != nil {
+			out.Fail(e, err)
+			continue
+		}
+		claim := engine.Claim{Key: key, Owner: e.Offset}
+		if seen[claim] {
+			continue
+		}
+		seen[claim] = true
+		events = append(events, e)
+		claims = append(claims, claim)
+	}
+	if len(claims) == 0 {
+		return nil
+	}
+	won, err := d.keys.Claim(ctx, claims, time.Duration(d.config.TTL))
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if won[i] {
+			out.Emit(e)
+		}
+	}
+	return nil
+}
+
+// key is the key of e as it is remembered.
+func (d *dedupe) key(e *engine.Event) (string, error) {
+	key, err := d.config.Key.Key(e)
+	if err == nil && slices.Contains(d.none, key) {
+		err = engine.Permanent(errors.New("the key is empty, so the event can't be told from others"))
+	}
+	return key, err
+}

@@ -1,0 +1,161 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowd/flowd/engine"
+)
+
+const payload = `{"a":{"b":1,"c":[1,2]},"name":"Aiko","big":9007199254740993}`
+
+func TestATransformChangesThePayload(t *testing.T) {
+	for yaml, want := range map[string]string{
+		`{data: {who: data.name, line: "{{ data.name }}!", n: 3}}`: `{"line":"Aiko!","n":3,"who":"Aiko"}`,
+		`{data: data.a.c}`:      `[1,2]`,
+		`{data: null}`:          `null`,
+		`{set: {x: data.name}}`: `{"a":{"b":1,"c":[1,2]},"big":9007199254740993,"name":"Aiko","x":"Aiko"}`,
+		`{set: {a.b: data.a.b + 1, a.n.m: true}, remove: [name, big]}`: `{"a":{"b":2,"c":[1,2],"n":{"m":true}}}`,
+		`{set: {a: {q: 1}, a.b: 2}, remove: [name, big]}`:              `{"a":{"b":2,"q":1}}`,
+		`{set: {name: data.a.b, a: data.name}, remove: big}`:           `{"a":"Aiko","name":1}`,
+		`{remove: [a.c, a.nothing.at.all, nothing, name.x]}`:           `{"a":{"b":1},"big":9007199254740993,"name":"Aiko"}`,
+		`{data: {k: data.name}, set: {l: data.name}, remove: k}`:       `{"l":"Aiko"}`,
+		`{data: null, set: {x.y: 1}}`:                                  `{"x":{"y":1}}`,
+	} {
+		p := processor(t, Transform, yaml)
+		e := event("1", payload)
+		before, _ := e.Data.Value()
+		kept := fmt.Sprint(before)
+		out := process(t, p, e)
+		if f := out.Failures(); f != nil {
+			t.Errorf("%s: %v", yaml, f)
+			continue
+		}
+		got, err := out.Emitted(0)[0].Data.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s: %s", yaml, diff)
+		}
+		if fmt.Sprint(before) != kept {
+			t.Errorf("%s: the payload that came in was changed to %v", yaml, before)
+		}
+	}
+}
+
+func TestATransformChangesAttributes(t *testing.T) {
+	p := processor(t, Transform, `{type: data.name, subject: data.nothing, id: "{{ id }}-{{ data.a.b }}", time: 1756711805, set: {was: type}}`)
+	e := event("1", payload)
+	got := process(t, p, e).Emitted(0)[0]
+	if got.Type != "Aiko" || got.Subject != "" || got.ID != "1-1" || got.Time.Format(time.RFC3339) != "2025-09-01T07:30:05Z" {
+		t.Errorf("got %+v", got)
+	}
+	if v, _ := got.Data.Value(); v.(map[string]any)["was"] != "made" {
+		t.Errorf("an expression read %v, want the event as it came in", v)
+	}
+	if e.Type != "made" || e.ID != "1" {
+		t.Error("the event that came in was changed")
+	}
+}
+
+func TestAPayloadThatIsNotTouchedStaysByteForByte(t *testing.T) {
+	p := processor(t, Transform, `{subject: '"x"'}`)
+	const raw = `{ "a" :1.0 }`
+	got, _ := process(t, p, event("1", raw)).Emitted(0)[0].Data.Bytes()
+	if string(got) != raw {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestATransformThatCannotBeMadeFailsTheEvent(t *testing.T) {
+	for yaml, want := range map[string]string{
+		`{type: data.nothing}`:       "the new type: it is empty",
+		`{id: '""'}`:                 "the new id: it is empty",
+		`{id: data.a}`:               "want text, got a map",
+		`{time: data.name}`:          `got "Aiko"`,
+		`{time: data.nothing}`:       "want a time, got nil",
+		`{time: data.big}`:           "beyond 9999",
+		`{set: {name.first: "'x'"}}`: `in name: there is no field "first" in a text`,
+		`{set: {a.c.0: 1}}`:          `in a: in c: there is no field "0" in a list`,
+		`{data: data.name + 1}`:      "+",
+	} {
+		out := process(t, processor(t, Transform, yaml), event("1", payload))
+		f := out.Failures()
+		if len(f) != 1 || !strings.Contains(f[0].Err.Error(), want) || len(out.Emitted(0)) > 0 {
+			t.Errorf("%s: failed %v, want %q", yaml, f, want)
+		}
+	}
+}
+
+func TestMistakesInATransformAreTold(t *testing.T) {
+	mistakes(t, Transform.Default, map[string]string{
+		`{}`:               "it changes nothing",
+		`{set: {a..b: 1}}`: "want fields like a or a.b",
+		`{remove: [.a]}`:   "want fields like a or a.b",
+		`{set: {a: 1 +}}`:  "",
+		`{typ: data.name}`: "unknown key",
+	})
+}
+
+func TestTimesAreReadAsSendersWriteThem(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{"2026-09-01T07:30:05.25Z", "2026-09-01T07:30:05.25Z"},
+		{"2026-09-01T16:30:05+09:00", "2026-09-01T07:30:05Z"},
+		{int64(1756711805), "2025-09-01T07:30:05Z"},
+		{"1756711805", "2025-09-01T07:30:05Z"},
+		{int64(1756711805250), "2025-09-01T07:30:05.25Z"},
+		{1756711805.25, "2025-09-01T07:30:05.25Z"},
+		{int64(0), "1970-01-01T00:00:00Z"},
+		{int64(1) << 62, ""}, {"", ""}, {true, ""}, {[]any{}, ""}, {1e300, ""}, {"NaN", ""}, {int64(-1) << 63, ""},
+	} {
+		got, err := asTime(c.v)
+		if (err != nil) != (c.want == "") || err == nil && got.UTC().Format(time.RFC3339Nano) != c.want {
+			t.Errorf("%v: got %v, %v, want %s", c.v, got, err, c.want)
+		}
+	}
+}
+
+func FuzzField(f *testing.F) {
+	f.Add("a.b", `{"a":{"b":1}}`)
+	f.Add("a.b.c", `{"a":[1]}`)
+	f.Add("a", `null`)
+	f.Fuzz(func(t *testing.T, path, payload string) {
+		at, ok := parseField(path)
+		if !ok {
+			return
+		}
+		v, err := engine.JSON([]byte(payload)).Value()
+		if err != nil {
+			return
+		}
+		before := fmt.Sprint(v)
+		set, err := at.set(v, "new")
+		if err == nil {
+			for _, name := range at {
+				set = set.(map[string]any)[name]
+			}
+			if set != "new" {
+				t.Errorf("%s of %s is %v after it was set", path, payload, set)
+			}
+		}
+		rest := at.remove(v)
+		for _, name := range at[:len(at)-1] {
+			m, _ := rest.(map[string]any)
+			rest = m[name]
+		}
+		if m, _ := rest.(map[string]any); m[at[len(at)-1]] != nil {
+			t.Errorf("%s of %s is there after it was removed", path, payload)
+		}
+		if fmt.Sprint(v) != before {
+			t.Errorf("%s was changed to %v", before, v)
+		}
+	})
+}
