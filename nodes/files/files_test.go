@@ -132,3 +132,11 @@ func must(t *testing.T, err error) {
 }
 
 func in(dir string, names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
+
+// startTail tails text from the beginning.
+func startTail(t *testing.T, path string) *enginetest.Inlet {
+	t.Helper()
+	var got enginetest.Inlet
+	start(t, newTail(path), newEnv(t), &got)
+	return &got
+}
