@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 )
@@ -70,13 +69,13 @@ func (a *ask) wait(ctx context.Context) (Answer, error) {
 // maxAsks bounds the requests that wait in one flow.
 const maxAsks = 1024
 
-var errBusy = errors.New("too many requests are waiting for their answer")
+var errBusy = fmt.Errorf("%w: too many requests are waiting for their answer", ErrNotStored)
 
 // Ask takes one event through the flow beside its log.
 func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
 	p := f.enter()
 	if p == nil {
-		return Answer{}, errStopped
+		return Answer{}, fmt.Errorf("%w: %w", ErrNotStored, errStopped)
 	}
 	if !p.replies {
 		f.leave(p)
@@ -105,7 +104,7 @@ func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
 func (f *flow) passBeside(p *livePlan, e *Event) {
 	l, _ := f.spare.Get().(*lane)
 	if l == nil {
-		l = &lane{flow: f}
+		l = newLane(f)
 	}
 	defer f.spare.Put(l)
 	for p != nil {

@@ -198,7 +198,7 @@ func (e *Engine) Address() string {
 	if e.listener == nil {
 		return ""
 	}
-	return e.listener.address
+	return e.listener.bound
 }
 
 // Nodes lists what every node has done.

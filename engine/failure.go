@@ -63,11 +63,15 @@ func IsUnavailable(err error) (after time.Duration, ok bool) {
 	return 0, false
 }
 
+// ErrNotTried is, in [Failures], that of an event that a sink did not come to:
+// one that waits behind an event to be tried again. It is no attempt at it.
+var ErrNotTried = errors.New("not tried yet: an event before it was not delivered")
+
 // ErrNoAnswer is returned by [Inlet.Ask] when nothing in the flow answered.
 var ErrNoAnswer = errors.New("nothing in the flow answered")
 
-// ErrNotStored is returned, wrapped, by [Inlet.Ask] when a flow without a
-// [Replier] could not store the event: the sender should come again.
+// ErrNotStored is returned, wrapped, by [Inlet.Ask] when the event is not in:
+// its sender should come again.
 var ErrNotStored = errors.New("the event could not be stored")
 
 // ErrFull is returned, wrapped, when a log is at its limit: the sender should

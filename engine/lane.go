@@ -18,7 +18,10 @@ type lane struct {
 	outlet Outlet
 	run    []*Event // the part of an inbox that a node is given
 	dead   []DeadLetter
+	tries  map[*Event]attempts // at the node in hand
 }
+
+func newLane(f *flow) *lane { return &lane{flow: f, tries: map[*Event]attempts{}} }
 
 // errAbandoned is the end of a walk that another plan, or the end of the
 // engine, has cut short: nothing of the batch is settled.
@@ -126,7 +129,7 @@ func (l *lane) visit(ctx context.Context, n *node, in []*Event) error {
 		}
 		l.run = l.run[:0]
 		if err != nil {
-			l.fail(n, e, err, attempts{n: 1, first: time.Now()})
+			l.fail(n, e, err, attempts{1, time.Now()})
 		} else {
 			l.emit(n, 0, e) // passes by, untouched
 		}

@@ -60,7 +60,8 @@ const (
 // A listener serves the routes of all sources at one address. Its table of
 // routes is swapped as a whole.
 type listener struct {
-	address string
+	address string // as it was asked for
+	bound   string // as it is: with its port
 	https   bool
 	server  *http.Server
 	table   atomic.Pointer[routes]
@@ -90,6 +91,7 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
+	l.bound = socket.Addr().String()
 	l.server = &http.Server{
 		Handler:           l,
 		ReadHeaderTimeout: headerTime,

@@ -166,7 +166,7 @@ func (c *crew) split(batch []*Event) [][]*Event {
 
 // walk is the life of a lane. The first one also looks after what nodes hold.
 func (c *crew) walk(jobs <-chan job, first bool, stop func()) {
-	l := &lane{flow: c.flow}
+	l := newLane(c.flow)
 	wake := make(chan struct{}, 1)
 	if first {
 		ended := c.watchHolders(wake)

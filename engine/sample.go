@@ -45,12 +45,22 @@ func NewSample(doc *flows.Document, reg *Registry, source, eventType string) (*h
 		}
 		return nil, err
 	}
-	req, err := http.NewRequest(http.MethodPost, p.server.url()+path, bytes.NewReader(body))
+	req, err := http.NewRequest(methodOf(sampler, path), p.server.url()+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header = header
 	return req, nil
+}
+
+// methodOf is the method of a router's path.
+func methodOf(r Router, path string) string {
+	for _, route := range r.Routes(nil) {
+		if route.Path == path && route.Method != "" {
+			return route.Method
+		}
+	}
+	return http.MethodPost
 }
 
 func (p *plan) sampler(name string) (Sampler, error) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// attempts counts how often work was tried, and since when.
+// attempts counts how often an event was tried at a node, and since when.
 type attempts struct {
 	n     int
 	first time.Time
@@ -17,35 +17,35 @@ type attempts struct {
 // tries again what may pass and gives up what will not.
 func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(context.Context, []*Event) error) error {
 	start := time.Now()
-	tries := attempts{first: start}
 	info := BatchInfo{Flow: l.flow.name, Node: n.id, Type: n.spec.Type, In: len(batch)}
+	clear(l.tries)
 	for {
-		tries.n++
+		began := time.Now()
 		l.outlet.reset()
 		err := l.once(ctx, n, batch, work)
+		if err != nil && ctx.Err() != nil {
+			return errAbandoned
+		}
 		failed, some := asFailures(err)
 		switch {
-		case err == nil:
-		case some: // the others are done
+		case err == nil || some: // the others are done
 		case isPanic(err) && len(batch) > 1:
-			if err := l.apart(ctx, n, batch, work); err != nil {
-				return err
-			}
-			return nil
+			return l.apart(ctx, n, batch, work)
 		default:
 			l.outlet.reset()
 			failed = allFailed(batch, err)
 		}
 		info.Out += l.take(n)
-		again, wait := l.sort(n, failed, tries, err != nil && !some)
-		info.Failed += len(failed) - len(again)
-		if err != nil {
-			n.failedWith(err)
-		}
-		if len(again) == 0 && (len(batch) > 0 || err == nil) {
+		if err == nil {
 			break
 		}
-		l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "attempt", tries.n, "in", wait.Round(time.Millisecond))
+		n.failedWith(err)
+		again, wait := l.sort(n, failed, began, !some)
+		info.Failed += len(failed) - len(again)
+		if len(again) == 0 && len(batch) > 0 {
+			break
+		}
+		l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "in", wait.Round(time.Millisecond))
 		if err := l.pause(ctx, wait); err != nil {
 			return err
 		}
@@ -56,14 +56,36 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 	return nil
 }
 
-// once is one attempt, within the node's time.
+// once is one attempt. A processor has the node's time for the batch, a sink
+// has it for each event.
 func (l *lane) once(ctx context.Context, n *node, batch []*Event, work func(context.Context, []*Event) error) error {
 	if n.timeout > 0 {
+		limit := n.timeout
+		if n.spec.Kind == SinkKind {
+			limit *= time.Duration(len(batch))
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, n.timeout)
+		ctx, cancel = context.WithTimeout(WithTimeout(ctx, n.timeout), limit)
 		defer cancel()
 	}
 	return contain(func() error { return work(ctx, batch) })
+}
+
+type timeoutKey struct{}
+
+// WithTimeout returns a ctx that tells a sink how much time it has for one
+// attempt at one event.
+func WithTimeout(ctx context.Context, limit time.Duration) context.Context {
+	return context.WithValue(ctx, timeoutKey{}, limit)
+}
+
+// Timeout returns the time that a sink has for one attempt at one event, as
+// the document or the node's type says, or otherwise if neither does.
+func Timeout(ctx context.Context, otherwise time.Duration) time.Duration {
+	if limit, ok := ctx.Value(timeoutKey{}).(time.Duration); ok {
+		return limit
+	}
+	return otherwise
 }
 
 // apart gives a node the events of a batch one by one, to find the one that
@@ -79,9 +101,18 @@ func (l *lane) apart(ctx context.Context, n *node, batch []*Event, work func(con
 
 // sort parts what failed into the events to be tried again, after a wait, and
 // those that are given up now.
-func (l *lane) sort(n *node, failed Failures, tries attempts, whole bool) (again []*Event, wait time.Duration) {
-	wait = backoff(n.retry, tries.n)
+func (l *lane) sort(n *node, failed Failures, began time.Time, whole bool) (again []*Event, wait time.Duration) {
+	wait = backoff(n.retry, 1)
 	for _, f := range failed {
+		if errors.Is(f.Err, ErrNotTried) {
+			again = append(again, f.Event)
+			continue
+		}
+		tries, ok := l.tries[f.Event]
+		if !ok {
+			tries.first = began
+		}
+		tries.n++
 		after, unavailable := IsUnavailable(f.Err)
 		// A processor that fails as a whole is not about any one event.
 		endless := !n.limited && (unavailable || whole && n.spec.Kind == ProcessorKind)
@@ -89,7 +120,8 @@ func (l *lane) sort(n *node, failed Failures, tries attempts, whole bool) (again
 			l.fail(n, f.Event, f.Err, tries)
 			continue
 		}
-		wait = max(wait, after)
+		l.tries[f.Event] = tries
+		wait = max(wait, after, backoff(n.retry, tries.n))
 		again = append(again, f.Event)
 	}
 	return again, wait

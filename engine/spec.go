@@ -48,7 +48,7 @@ type SinkSpec[C any] struct {
 	About
 	Default C
 	Retry   Retry         // default; see [DefaultRetry]
-	Timeout time.Duration // for one attempt; none if 0
+	Timeout time.Duration // for one attempt at one event; none if 0
 	New     func(C) (Sink, error)
 }
 

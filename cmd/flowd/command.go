@@ -111,6 +111,9 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 			return nil
 		}
 		i := slices.IndexFunc(all, func(c *command) bool { return c.name == name })
+		if i < 0 && strings.ContainsAny(name, "./") {
+			return usage("%q is no command: documents are given with -f %s", name, name)
+		}
 		if i < 0 {
 			return usage("unknown command %q%s", name, hint(name, names(all)))
 		}
@@ -133,9 +136,6 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 		return usage("%v", err)
 	}
 	if len(rest) > c.most || len(rest) < c.least {
-		if c == all[0] {
-			return usage("unexpected argument %q: documents are given with -f", rest[0])
-		}
 		return usage("usage: flowd %s %s", c.name, c.args)
 	}
 	return c.run(ctx, o, rest)

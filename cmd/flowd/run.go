@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -120,52 +119,42 @@ func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
 // reload applies the documents anew whenever one of them is saved, and at
 // SIGHUP, until ctx is done.
 func (o *options) reload(ctx context.Context, eng *engine.Engine, log *slog.Logger, doc *flows.Document) {
+	var one sync.Mutex
+	anew := func() *flows.Document {
+		one.Lock()
+		defer one.Unlock()
+		return o.applyAnew(ctx, eng, log)
+	}
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	if !o.noWatch {
+		watch.Go(func() {
+			if err := doc.Watch(ctx, anew); err != nil {
+				log.Error("watching the documents: save them and send SIGHUP to reload", "error", err)
+			}
+		})
+	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	saved := make(chan struct{}, 1)
-	for ctx.Err() == nil {
-		watching, unwatch := context.WithCancel(ctx)
-		var watch sync.WaitGroup
-		if !o.noWatch {
-			watch.Go(func() { watchFiles(watching, doc.Files, saved, log) })
-		}
-		files := doc.Files
-		for slices.Equal(files, doc.Files) && ctx.Err() == nil {
-			select {
-			case <-hup:
-			case <-saved:
-			case <-ctx.Done():
-				continue
-			}
-			doc = o.applyAnew(ctx, eng, log, doc)
-		}
-		unwatch()
-		watch.Wait()
-	}
-}
-
-func watchFiles(ctx context.Context, files []string, saved chan<- struct{}, log *slog.Logger) {
-	err := flows.Watch(ctx, files, func() {
+	for {
 		select {
-		case saved <- struct{}{}:
-		default:
+		case <-hup:
+			anew()
+		case <-ctx.Done():
+			return
 		}
-	})
-	if err != nil && ctx.Err() == nil {
-		log.Error("watching the documents: save them and send SIGHUP to reload", "error", err)
 	}
 }
 
-// applyAnew loads the documents again and returns what runs now: the new one,
-// or the one before if there is a mistake.
-func (o *options) applyAnew(ctx context.Context, eng *engine.Engine, log *slog.Logger, before *flows.Document) *flows.Document {
+// applyAnew loads the documents again and returns what it read, with mistakes
+// or without.
+func (o *options) applyAnew(ctx context.Context, eng *engine.Engine, log *slog.Logger) *flows.Document {
 	doc, diags := o.check(registry)
 	o.report(log, diags)
 	if diags.Failed() {
 		log.Error("not reloaded: the flows run on as they were")
-		before.Files = doc.Files
-		return before
+		return doc
 	}
 	changes, err := eng.Apply(ctx, doc)
 	if err != nil {
@@ -176,7 +165,7 @@ func (o *options) applyAnew(ctx context.Context, eng *engine.Engine, log *slog.L
 		} else {
 			log.Error("not reloaded: the flows run on as they were", "error", err)
 		}
-		return before
+		return doc
 	}
 	log.Info("reloaded", "changes", changes.String())
 	return doc

@@ -18,27 +18,19 @@ type try struct {
 	err   error
 }
 
-// errNotTried is that of events behind one that must come first, or for which
-// there was no time left. They are not to blame.
-var errNotTried = engine.Unavailable(errors.New("not tried yet: an event before it was not delivered"), 0)
-
 // requestTime is the time for one request where the node's timeout is left
 // out.
 const requestTime = 30 * time.Second
 
 // deliver tries each event of a batch once. It begins no more requests when
 // the destination can't work now, when an event must be tried again before
-// those behind it, or when ctx is done. The deadline of ctx is the time of one
-// attempt: each request has as much as there was at the beginning, and none is
-// cut short because others took long before it.
+// those behind it, or when ctx is done. Each request has the time of one
+// attempt, and none is cut short because others took long before it.
 func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, engine.Failures) {
-	limit := requestTime
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = time.Until(deadline)
-	}
+	limit := engine.Timeout(ctx, requestTime)
 	tries := make([]try, len(batch))
 	for i, e := range batch {
-		tries[i] = try{event: e, err: errNotTried}
+		tries[i] = try{event: e, err: engine.ErrNotTried}
 		out, err := s.render(e)
 		if err != nil {
 			tries[i].err = engine.Permanent(err)
@@ -88,7 +80,7 @@ func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) 
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	case <-ctx.Done():
-		return engine.Data{}, errNotTried
+		return engine.Data{}, engine.ErrNotTried
 	}
 	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()

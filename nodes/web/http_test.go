@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -390,13 +391,11 @@ func TestASlowDestinationIsGivenItsTimeEventByEvent(t *testing.T) {
 	if len(srv.requests) != 2 || len(failures) != 3 {
 		t.Fatalf("%d requests and %d failures, want 2 delivered and 3 left over", len(srv.requests), len(failures))
 	}
-	if _, ok := engine.IsUnavailable(failures[0].Err); !ok || failures[0].Event.ID != "e2" {
+	if !errors.Is(failures[0].Err, engine.ErrNotTried) || failures[0].Event.ID != "e2" {
 		t.Errorf("%s: %v", failures[0].Event.ID, failures[0].Err)
 	}
 
-	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	err = failure(t, sink.Write(ctx, numbered(1)))
+	err = failure(t, sink.Write(engine.WithTimeout(t.Context(), 20*time.Millisecond), numbered(1)))
 	if _, ok := engine.IsUnavailable(err); !ok || !strings.Contains(err.Error(), "no answer within") {
 		t.Error(err)
 	}
