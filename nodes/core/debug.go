@@ -26,7 +26,7 @@ var Debug = engine.SinkSpec[DebugConfig]{
 
 // DebugConfig is the configuration of a debug.
 type DebugConfig struct {
-	// Label is printed with each event; the default is the node's id.
+	// Label is printed with each event; the default is FLOW.NODE.
 	Label string `flow:"label,main"`
 }
 

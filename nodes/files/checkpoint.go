@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/flowd/flowd/engine"
@@ -15,7 +16,7 @@ import (
 const (
 	headBytes = 1 << 10            // so much of a file's beginning tells it from another
 	keepFor   = 7 * 24 * time.Hour // so long the checkpoint of a file that can't be found is kept
-	startedAt = "started"          // the key that says that a node has run before; no file's
+	startedAt = "started "         // with a pattern behind it: the key that says that it was looked for before
 )
 
 // A checkpoint says how far a file was read. It is kept under the identity of
@@ -45,7 +46,7 @@ func (c *checkpoint) describes(head []byte, size int64) bool {
 	return size >= c.Offset && len(head) >= c.Head && bytes.Equal(c.Sum, sum(head[:c.Head]))
 }
 
-// checkpoints keeps the checkpoints of a node.
+// checkpoints keeps the checkpoints of a node, for every pattern it ever had.
 type checkpoints struct{ store engine.Checkpoints }
 
 // load returns the checkpoint of a file, or nil if there is none.
@@ -80,15 +81,15 @@ func (c checkpoints) save(ctx context.Context, id string, cp checkpoint) error {
 
 func (c checkpoints) remove(ctx context.Context, id string) error { return c.store.Save(ctx, id, nil) }
 
-// first reports whether the node has never run before.
-func (c checkpoints) first(ctx context.Context) (bool, error) {
-	value, err := c.store.Load(ctx, startedAt)
+// first reports whether the node has never looked for a pattern.
+func (c checkpoints) first(ctx context.Context, pattern string) (bool, error) {
+	value, err := c.store.Load(ctx, startedAt+pattern)
 	return value == nil, err
 }
 
-// begun remembers that the node has run.
-func (c checkpoints) begun(ctx context.Context) error {
-	return c.store.Save(ctx, startedAt, []byte(`{}`))
+// begun remembers that the node has looked for a pattern.
+func (c checkpoints) begun(ctx context.Context, pattern string) error {
+	return c.store.Save(ctx, startedAt+pattern, []byte(`{}`))
 }
 
 // all lists the checkpoints of all files, by identity.
@@ -96,7 +97,7 @@ func (c checkpoints) all(ctx context.Context) (map[string]*checkpoint, error) {
 	all := map[string]*checkpoint{}
 	var broken error
 	err := c.store.Range(ctx, func(id string, value []byte) bool {
-		if id == startedAt {
+		if strings.HasPrefix(id, startedAt) {
 			return true
 		}
 		all[id], broken = decodeCheckpoint(id, value)

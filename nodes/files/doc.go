@@ -3,15 +3,17 @@
 //
 // # The path of an event
 //
-// In: tail.go finds the files of a glob and goes round them; tailed.go reads
-// one file on from its checkpoint (checkpoint.go) and notices when it is
-// rotated or truncated; framer.go cuts what was read into lines; line.go makes
-// an event of each and puts them in. stdin.go does the same with standard
-// input, which has no checkpoint.
+// In: the follower of a tail (tail.go, follower.go) finds the files of its
+// pattern (scan.go) and goes round them; tailed.go reads one file on from its
+// checkpoint (checkpoint.go, identity_*.go) and notices when it is truncated;
+// framer.go cuts what was read into lines; line.go makes an event of each and
+// puts them in. stdin.go does the same with standard input, which has no
+// checkpoint.
 //
-// Out: file.go renders each event's line and its path (path.go), and hands the
-// lines of one file to the pool of open files (pool.go), which appends them in
-// one write (appender.go) and rotates (rotate.go).
+// Out: the sink (file.go) makes a line (format.go) and a path (path.go) of each
+// event, and hands the lines of one file to the pool of open files (pool.go),
+// which appends them in one write (appender.go) and puts files aside
+// (rotate.go).
 //
 // # Invariants
 //

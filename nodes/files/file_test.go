@@ -289,7 +289,7 @@ func resolved(t *testing.T, dir string) string {
 	return dir
 }
 
-func TestAFullDiskIsWaitedForAndLeavesNoHalfLine(t *testing.T) {
+func TestADiskThatIsFullIsWaitedFor(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("this system has no /dev/full")
 	}

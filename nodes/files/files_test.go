@@ -137,6 +137,6 @@ func in(dir string, names ...string) string { return filepath.Join(append([]stri
 func startTail(t *testing.T, path string) *enginetest.Inlet {
 	t.Helper()
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	return &got
 }

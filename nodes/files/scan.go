@@ -11,7 +11,7 @@ import (
 // start opens the files that are there, those that have lost their path since
 // they were read last before the others.
 func (r *follower) start(ctx context.Context) error {
-	first, err := r.cps.first(ctx)
+	first, err := r.cps.first(ctx, r.config.Path)
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,12 @@ func (r *follower) start(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	return r.cps.begun(ctx)
+	return r.cps.begun(ctx, r.config.Path)
 }
 
-// findMoved opens the files that were being read and are not at their path any
-// more, but still in the same folder: they were rotated while nobody looked.
-// It forgets those that were not found for long.
+// findMoved opens the files of the pattern that were being read and are not at
+// their path any more, but still in the same folder: they were rotated while
+// nobody looked. It forgets those that were not found for long.
 func (r *follower) findMoved(ctx context.Context) error {
 	all, err := r.cps.all(ctx)
 	if err != nil {
@@ -54,8 +54,12 @@ func (r *follower) findMoved(ctx context.Context) error {
 			folders[folder] = filesIn(folder)
 		}
 		if path, ok := folders[folder][id]; ok {
-			away = append(away, path)
-		} else if time.Since(cp.Saved) > keepFor {
+			if ours, _ := filepath.Match(r.config.Path, cp.Path); ours {
+				away = append(away, path)
+			}
+			continue
+		}
+		if time.Since(cp.Saved) > keepFor {
 			if err := r.cps.remove(ctx, id); err != nil {
 				return err
 			}

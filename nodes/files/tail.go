@@ -22,14 +22,15 @@ var Tail = engine.SourceSpec[TailConfig]{
 		Source:  tailSource,
 	},
 	Default: TailConfig{Format: formatJSON, Follow: true, Type: "line"},
-	New:     func(c TailConfig) (engine.Source, error) { return &tail{config: c}, nil },
+	New:     newTail,
 }
 
 // TailConfig is the configuration of a tail.
 type TailConfig struct {
 	// Path is the file to read, or a pattern of several: `*`, `?` and `[a-z]`
-	// stand for what they do in a shell, in one part of the path each. The
-	// files need not be there yet.
+	// stand for what they do in a shell, in one part of the path each, and `~/`
+	// for the user's own folder. The files need not be there yet. A pattern may
+	// take in the names that files are renamed to, but not copies of them.
 	Path string `flow:"path,main,required"`
 	// Format is what a line is: `json`, the default, makes the value of the
 	// line the event's data, and a line that is not JSON a dead letter; `text`
@@ -82,6 +83,11 @@ var (
 	_ engine.Opener   = (*tail)(nil)
 	_ flows.Validator = (*TailConfig)(nil)
 )
+
+func newTail(c TailConfig) (_ engine.Source, err error) {
+	c.Path, err = home(c.Path)
+	return &tail{config: c}, err
+}
 
 func (t *tail) Open(_ context.Context, env *engine.Env) error {
 	t.env = env

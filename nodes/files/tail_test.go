@@ -20,8 +20,8 @@ import (
 	"github.com/flowd/flowd/engine/enginetest"
 )
 
-// newTail is a tail of text lines from the beginning, changed by with.
-func newTail(path string, with ...func(*TailConfig)) engine.Source {
+// tailOf is a tail of text lines from the beginning, changed by with.
+func tailOf(path string, with ...func(*TailConfig)) engine.Source {
 	c := Tail.Default
 	c.Path, c.Format, c.StartAt = path, formatText, "beginning"
 	for _, w := range with {
@@ -38,7 +38,7 @@ func TestAFileIsReadToItsEndAndFinished(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "one\r\ntwo\n\nlast")
 	var got enginetest.Inlet
-	run(t, newTail(path, once), newEnv(t), &got)
+	run(t, tailOf(path, once), newEnv(t), &got)
 	if diff := cmp.Diff([]string{"one", "two", "", "last"}, values(t, got.Events())); diff != "" {
 		t.Error(diff)
 	}
@@ -52,7 +52,7 @@ func TestTheEndIsTheBeginningForAFileThatIsReadOnce(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "one\n")
 	var got enginetest.Inlet
-	run(t, newTail(path, once, func(c *TailConfig) { c.StartAt = "" }), newEnv(t), &got)
+	run(t, tailOf(path, once, func(c *TailConfig) { c.StartAt = "" }), newEnv(t), &got)
 	if len(got.Events()) != 1 {
 		t.Errorf("%d events, want 1", len(got.Events()))
 	}
@@ -62,7 +62,7 @@ func TestALineOfJSONIsItsValueAndABrokenOneHasFailed(t *testing.T) {
 	path := in(t.TempDir(), "a.jsonl")
 	appendTo(t, path, "\xef\xbb\xbf{\"n\": 12345678901234567}\n\n  \n{\"n\": \n[\"caf\xe9\"]\n\x00\x00{\"n\":3}\n")
 	var got enginetest.Inlet
-	run(t, newTail(path, once, asJSON), newEnv(t), &got)
+	run(t, tailOf(path, once, asJSON), newEnv(t), &got)
 	events := got.Events()
 	want := []string{"map[n:12345678901234567]", `{"n": `, "[caf\uFFFD]", "map[n:3]"}
 	if diff := cmp.Diff(want, values(t, events)); diff != "" {
@@ -79,7 +79,7 @@ func TestOnlyWholeLinesAreRead(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "half")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	time.Sleep(50 * time.Millisecond)
 	if n := len(got.Events()); n != 0 {
 		t.Fatalf("%d events of half a line", n)
@@ -93,7 +93,7 @@ func TestOnlyWholeLinesAreRead(t *testing.T) {
 func TestAFileMayComeLater(t *testing.T) {
 	dir := t.TempDir()
 	var got enginetest.Inlet
-	start(t, newTail(in(dir, "sub", "*.log"), func(c *TailConfig) { c.StartAt = "end" }), newEnv(t), &got)
+	start(t, tailOf(in(dir, "sub", "*.log"), func(c *TailConfig) { c.StartAt = "end" }), newEnv(t), &got)
 	time.Sleep(20 * time.Millisecond)
 	must(t, os.Mkdir(in(dir, "sub"), 0o755))
 	appendTo(t, in(dir, "sub", "a.log"), "first\n")
@@ -109,11 +109,11 @@ func TestFromTheEndMeansFromTheLastLineEndOn(t *testing.T) {
 	env := newEnv(t)
 	var got enginetest.Inlet
 	atEnd := func(c *TailConfig) { c.StartAt = "end" }
-	stop := start(t, newTail(path, atEnd), env, &got)
+	stop := start(t, tailOf(path, atEnd), env, &got)
 	time.Sleep(50 * time.Millisecond)
 	stop() // nothing has come, and still it is known where the end was
 	appendTo(t, path, " and ended\nnew\n")
-	start(t, newTail(path, atEnd), env, &got)
+	start(t, tailOf(path, atEnd), env, &got)
 	if diff := cmp.Diff([]string{"begun and ended", "new"}, texts(t, &got, 2)); diff != "" {
 		t.Error(diff)
 	}
@@ -123,7 +123,7 @@ func TestARenamedFileIsReadToItsEndBeforeItsSuccessor(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "1\n")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	texts(t, &got, 1)
 	must(t, os.Rename(path, path+".1"))
 	appendTo(t, path+".1", "2\n")
@@ -138,18 +138,18 @@ func TestAFileRotatedWhileNobodyLookedIsReadToItsEnd(t *testing.T) {
 	env := newEnv(t)
 	appendTo(t, path, "1\n")
 	var got enginetest.Inlet
-	stop := start(t, newTail(path), env, &got)
+	stop := start(t, tailOf(path), env, &got)
 	texts(t, &got, 1)
 	stop()
 	appendTo(t, path, "2\n")
 	must(t, os.Rename(path, path+".1"))
 	appendTo(t, path, "3\n")
-	stop = start(t, newTail(path), env, &got)
+	stop = start(t, tailOf(path), env, &got)
 	if diff := cmp.Diff([]string{"1", "2", "3"}, texts(t, &got, 3)); diff != "" {
 		t.Error(diff)
 	}
 	stop()
-	start(t, newTail(path), env, &got)
+	start(t, tailOf(path), env, &got)
 	appendTo(t, path, "4\n")
 	if diff := cmp.Diff([]string{"1", "2", "3", "4"}, texts(t, &got, 4)); diff != "" {
 		t.Error(diff)
@@ -162,7 +162,7 @@ func TestATruncatedFileIsReadFromItsBeginning(t *testing.T) {
 			path := in(t.TempDir(), "a.log")
 			appendTo(t, path, "aaa\n")
 			var got enginetest.Inlet
-			start(t, newTail(path), newEnv(t), &got)
+			start(t, tailOf(path), newEnv(t), &got)
 			texts(t, &got, 1)
 			time.Sleep(20 * time.Millisecond) // the clock of a file system is coarse
 			must(t, os.WriteFile(path, []byte(second), 0o644))
@@ -178,7 +178,7 @@ func TestAHalfLineThatIsTakenBackDoublesNothing(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "one\ntw")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	texts(t, &got, 1)
 	time.Sleep(20 * time.Millisecond)
 	must(t, os.Truncate(path, 4))
@@ -192,7 +192,7 @@ func TestTheSameLineAfterATruncationIsAnotherEvent(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "same\nsame\n")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	texts(t, &got, 2)
 	must(t, os.Truncate(path, 0))
 	texts(t, &got, 2)
@@ -215,7 +215,7 @@ func TestADeletedFileIsReadToItsEnd(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "1\n")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	texts(t, &got, 1)
 	old, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	must(t, err)
@@ -236,7 +236,7 @@ func TestALinkIsFollowedToWhereItPoints(t *testing.T) {
 	must(t, os.Symlink("a-1", in(dir, "a.log")))
 	must(t, os.Symlink("a-1", in(dir, "b.log")))
 	var got enginetest.Inlet
-	start(t, newTail(in(dir, "*.log")), newEnv(t), &got)
+	start(t, tailOf(in(dir, "*.log")), newEnv(t), &got)
 	texts(t, &got, 1)
 	appendTo(t, in(dir, "a-2"), "2\n")
 	must(t, os.Symlink("a-2", in(dir, "new")))
@@ -250,7 +250,7 @@ func TestALineThatIsTooLongIsSkipped(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "1\n"+strings.Repeat("x", maxLine+1)+"\n2\n")
 	var got enginetest.Inlet
-	run(t, newTail(path, once), newEnv(t), &got)
+	run(t, tailOf(path, once), newEnv(t), &got)
 	if diff := cmp.Diff([]string{"1", "2"}, values(t, got.Events())); diff != "" {
 		t.Error(diff)
 	}
@@ -268,7 +268,7 @@ func TestARestartAtAnyLineLosesAndDoublesNothing(t *testing.T) {
 		if i%5 == 0 {
 			appendTo(t, path, "par") // and half a line
 		}
-		stop := start(t, newTail(path), env, &got)
+		stop := start(t, tailOf(path), env, &got)
 		texts(t, &got, i+1)
 		stop()
 		if i%5 == 0 {
@@ -287,7 +287,7 @@ func TestARestartAtAnyLineLosesAndDoublesNothing(t *testing.T) {
 	forgetful.Checkpoints = unsaved{env.Checkpoints}
 	appendTo(t, path, "equal\nequal\n")
 	for range 2 {
-		stop := start(t, newTail(path), &forgetful, &got)
+		stop := start(t, tailOf(path), &forgetful, &got)
 		texts(t, &got, len(got.Events())+2)
 		stop()
 	}
@@ -324,7 +324,7 @@ func TestAnInletThatFailsIsGivenTheSameLinesAgain(t *testing.T) {
 		}
 		return nil
 	}}
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	if diff := cmp.Diff([]string{"1", "2"}, texts(t, &got, 2)); diff != "" {
 		t.Error(diff)
 	}
@@ -336,7 +336,7 @@ func TestNothingIsReadAheadOfPut(t *testing.T) {
 	env := newEnv(t)
 	waiting := make(chan int, 1)
 	got := blockedInlet{waiting}
-	start(t, newTail(path), env, got)
+	start(t, tailOf(path), env, got)
 	if n := <-waiting; n > batchLines {
 		t.Errorf("a batch of %d", n)
 	}
@@ -379,7 +379,7 @@ func TestALargeFileTakesLinearTimeAndLittleMemory(t *testing.T) {
 		must(t, os.WriteFile(path, []byte(strings.Repeat(text, n)), 0o644))
 		var got countingInlet
 		begin := time.Now()
-		run(t, newTail(path, once, asJSON), newEnv(t), &got)
+		run(t, tailOf(path, once, asJSON), newEnv(t), &got)
 		if got.n != n*10_000 {
 			t.Fatalf("%d events, want %d", got.n, n*10_000)
 		}
@@ -428,11 +428,11 @@ func TestAWriterThatRotatesLosesAndDoublesNothing(t *testing.T) {
 		f.Close()
 	})
 	for range 5 {
-		stop := start(t, newTail(path+"*"), env, &got)
+		stop := start(t, tailOf(path+"*"), env, &got)
 		time.Sleep(60 * time.Millisecond)
 		stop()
 	}
-	stop := start(t, newTail(path+"*"), env, &got)
+	stop := start(t, tailOf(path+"*"), env, &got)
 	writer.Wait()
 	texts(t, &got, lines)
 	stop()
@@ -457,7 +457,7 @@ func TestAWriterThatTruncatesDoublesNothing(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, "")
 	var got enginetest.Inlet
-	start(t, newTail(path), newEnv(t), &got)
+	start(t, tailOf(path), newEnv(t), &got)
 	for i := range rounds {
 		appendTo(t, path, numbers(i*each, (i+1)*each))
 		texts(t, &got, (i+1)*each)
@@ -474,7 +474,7 @@ func TestAFileThatCannotBeReadDoesNotStopTheOthers(t *testing.T) {
 	must(t, os.Symlink("nowhere", in(dir, "b.log")))
 	appendTo(t, in(dir, "c.log"), "fine\n")
 	var got enginetest.Inlet
-	run(t, newTail(in(dir, "*.log"), once), newEnv(t), &got)
+	run(t, tailOf(in(dir, "*.log"), once), newEnv(t), &got)
 	if diff := cmp.Diff([]string{"fine"}, values(t, got.Events())); diff != "" {
 		t.Error(diff)
 	}
@@ -486,14 +486,33 @@ func TestAnotherFileWithTheInodeOfAMovedOneIsLeftAlone(t *testing.T) {
 	appendTo(t, path, "mine\n")
 	env := newEnv(t)
 	var got enginetest.Inlet
-	stop := start(t, newTail(path), env, &got)
+	stop := start(t, tailOf(path), env, &got)
 	texts(t, &got, 1)
 	stop()
 	must(t, os.Rename(path, in(dir, "other"))) // stands for an inode that is used again
 	must(t, os.WriteFile(in(dir, "other"), []byte("not yours\nat all\n"), 0o600))
 	appendTo(t, path, "next\n")
-	start(t, newTail(path), env, &got)
+	start(t, tailOf(path), env, &got)
 	if diff := cmp.Diff([]string{"mine", "next"}, texts(t, &got, 2)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestANewPatternBeginsAnew(t *testing.T) {
+	dir := t.TempDir()
+	appendTo(t, in(dir, "a.log"), "a\n")
+	appendTo(t, in(dir, "b.log"), "b\n")
+	env := newEnv(t)
+	var got enginetest.Inlet
+	stop := start(t, tailOf(in(dir, "a.log")), env, &got)
+	texts(t, &got, 1)
+	stop()
+	appendTo(t, in(dir, "a.log"), "not wanted any more\n")
+	must(t, os.Rename(in(dir, "a.log"), in(dir, "a.log.1")))
+	start(t, tailOf(in(dir, "b.log"), func(c *TailConfig) { c.StartAt = "end" }), env, &got)
+	time.Sleep(50 * time.Millisecond)
+	appendTo(t, in(dir, "b.log"), "c\n")
+	if diff := cmp.Diff([]string{"a", "c"}, texts(t, &got, 2)); diff != "" {
 		t.Error(diff)
 	}
 }
