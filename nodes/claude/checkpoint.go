@@ -44,7 +44,7 @@ type checkpoint struct {
 	State state
 }
 
-// load decodes a checkpoint; nil is left alone.
+// load decodes a checkpoint, if there is one.
 func load(ctx context.Context, c engine.Checkpoints, key string, into any) (found bool, err error) {
 	value, err := c.Load(ctx, key)
 	if err == nil && value != nil {
@@ -56,7 +56,10 @@ func load(ctx context.Context, c engine.Checkpoints, key string, into any) (foun
 	return value != nil, nil
 }
 
+// save saves v also when ctx has just ended: what it tells has happened.
 func save(ctx context.Context, c engine.Checkpoints, key string, v any) error {
+	ctx, cancel := linger(ctx)
+	defer cancel()
 	if err := c.Save(ctx, key, encode(v)); err != nil {
 		return fmt.Errorf("saving checkpoint %q: %w", key, err)
 	}

@@ -10,21 +10,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
 
 //go:embed claude.go
-var claudeSource string
+var sourceText string
 
-// Claude is the source of Claude Code sessions: it watches their transcripts
+// Source is the source of Claude Code sessions: it watches their transcripts
 // and processes, and takes posts from hooks and from ccpipe.
-var Claude = engine.SourceSpec[Config]{
+var Source = engine.SourceSpec[Config]{
 	About: engine.About{
 		Type:    "claude",
 		Summary: "Claude Code sessions: started, answered, ended, read from their transcripts or posted by hooks and ccpipe.",
 		Example: `claude: {level: full, include_message: true}`,
-		Source:  claudeSource,
+		Source:  sourceText,
 	},
 	Default: Config{Level: "basic", Mode: "turn", StartAt: StartAt{End: true}, Processes: true},
 	New:     newSource,
@@ -126,6 +128,8 @@ type source struct {
 	dir    string
 	pace   pace
 
+	newNotify func() (*fsnotify.Watcher, error)
+
 	ways     *ways
 	confirms chan confirmation
 	followed sync.Map // the sessions whose transcripts are watched
@@ -150,16 +154,26 @@ func newSource(c Config) (engine.Source, error) {
 			poll: time.Second, rescan: 30 * time.Second, blind: 2 * time.Second,
 			settle: 20 * time.Millisecond, confirm: time.Second, grace: time.Minute,
 		},
-		confirms: make(chan confirmation),
+		newNotify: fsnotify.NewWatcher,
+		confirms:  make(chan confirmation),
 	}, nil
 }
 
-// Open finds the folder.
-func (s *source) Open(_ context.Context, env *engine.Env) error {
+// Open finds the folder and, the first time, notes what is there already: all
+// that comes from now on is new.
+func (s *source) Open(ctx context.Context, env *engine.Env) error {
 	s.env = env
 	var err error
 	if s.dir, err = projects(s.config.Dir); err != nil {
 		return err
+	}
+	if err := s.noteFiles(ctx); err != nil {
+		return err
+	}
+	if s.config.Processes {
+		if err := s.noteProcesses(ctx); err != nil {
+			return err
+		}
 	}
 	if s.config.Path != "" && s.config.Authorization == "" {
 		env.Log.Warn("anyone who can reach the path can post events; set authorization", "path", s.config.Path)
@@ -187,7 +201,6 @@ func projects(dir string) (string, error) {
 
 // Run watches transcripts and processes until ctx is done.
 func (s *source) Run(ctx context.Context, in engine.Inlet) error {
-	s.ways.restart()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var processes sync.WaitGroup
@@ -204,6 +217,9 @@ func (s *source) Run(ctx context.Context, in engine.Inlet) error {
 	if err == nil {
 		err = failed
 	}
+	if err != nil {
+		s.ways.restart() // some that began may not have been put in
+	}
 	return err
 }
 
@@ -219,8 +235,10 @@ func (s *source) put(ctx context.Context, in engine.Inlet, via string, events ..
 	if len(batch) == 0 {
 		return nil
 	}
+	late, cancel := linger(ctx)
+	defer cancel()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := in.Put(ctx, batch...)
+		err := in.Put(late, batch...)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -233,8 +251,28 @@ func (s *source) put(ctx context.Context, in engine.Inlet, via string, events ..
 	}
 }
 
+// lingering is how long what is in hand may take when Run is to end.
+const lingering = 2 * time.Second
+
+// linger is ctx with some time left after its end: what is being put in then
+// would else be in, and not be known to be.
+func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-late.Done():
+		case <-time.After(lingering):
+			cancel()
+		}
+	})
+	return late, func() {
+		stop()
+		cancel()
+	}
+}
+
 var (
-	_ engine.Router   = (*source)(nil)
+	_ engine.Sampler  = (*source)(nil)
 	_ engine.Opener   = (*source)(nil)
 	_ flows.Validator = (*Config)(nil)
 )

@@ -131,7 +131,6 @@ func (f *file) read(ctx context.Context, name string, put func([]found) error) e
 			f.dirty = true
 		}
 		if errors.Is(err, io.EOF) {
-			f.t.Caught()
 			break
 		}
 		if err != nil {
@@ -160,11 +159,7 @@ func (f *file) check(r *os.File) error {
 			return err
 		}
 	case !same:
-		var told time.Time
-		if f.fresh && f.sameHead(r) {
-			told = f.t.state.Last
-		}
-		f.t.Again(told)
+		f.t.Again(f.fresh && f.sameHead(r))
 	}
 	f.fresh = false
 	return nil

@@ -89,13 +89,17 @@ func (s *source) authorized(given string) bool {
 // tells of, since it knows more: the tools, the time it took, the usage. The
 // line may be on its way yet, so it waits a moment; Claude Code waits with us.
 func (s *source) consult(ctx context.Context, f found) {
-	if _, ok := s.followed.Load(f.event.Subject); !ok {
+	if _, ok := s.followed.Load(f.event.Subject); !ok || s.ways.has(f, viaHook) {
 		return
 	}
+	const tries = 10
 	ctx, cancel := context.WithTimeout(ctx, s.pace.confirm)
 	defer cancel()
-	for !s.ways.has(f, viaHook) {
-		c := confirmation{f.event.Subject, f.agent, make(chan struct{})}
+	for try := 1; try <= tries; try++ {
+		c := confirmation{session: f.event.Subject, agent: f.agent, sum: f.sum, done: make(chan struct{})}
+		if try == tries {
+			c.sum = "" // it does not write what the hook says: then whatever it has
+		}
 		select {
 		case s.confirms <- c:
 		case <-ctx.Done():
@@ -110,7 +114,7 @@ func (s *source) consult(ctx context.Context, f found) {
 			return
 		}
 		select {
-		case <-time.After(s.pace.confirm / 10):
+		case <-time.After(s.pace.confirm / (tries + 2)):
 		case <-ctx.Done():
 			return
 		}

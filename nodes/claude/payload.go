@@ -53,7 +53,7 @@ type origin struct {
 	GitBranch  string `json:"gitBranch,omitempty"`
 	Model      string `json:"model,omitempty"`
 	Version    string `json:"version,omitempty"`
-	Via        string `json:"via"`
+	Via        string `json:"via,omitempty"`
 	UUID       string `json:"uuid,omitempty"`
 }
 
@@ -91,7 +91,7 @@ type (
 	canceledPayload struct {
 		head
 		PID      *int `json:"pid"`
-		Observed bool `json:"observed"` // seen in the transcript; ccpipe's is sent when a cancel is asked for
+		Observed bool `json:"observed,omitempty"` // seen in the transcript; ccpipe's is sent when a cancel is asked for
 		origin
 	}
 	compactedPayload struct {

@@ -3,7 +3,6 @@ package claude
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -65,26 +64,47 @@ type registry struct {
 	waiting sync.WaitGroup
 }
 
-// watchProcesses follows the registry until ctx is done.
-func (s *source) watchProcesses(ctx context.Context, in engine.Inlet) error {
-	r := &registry{
+// noteProcesses notes on the first start which processes there are, but for
+// those that start_at takes in.
+func (s *source) noteProcesses(ctx context.Context) error {
+	r := s.registry(nil)
+	known, err := load(ctx, s.env.Checkpoints, processesKey, &r.known)
+	if err != nil || known {
+		return err
+	}
+	listed, _ := r.list() // there may be none yet
+	for name, p := range listed {
+		p.Alive = alive(p.PID, p.ProcStart)
+		p.Over = !p.Alive // a leftover of a process that was killed
+		if p.Over || p.started(time.Now()).Before(s.config.StartAt.cutoff()) {
+			r.known[name] = p
+		}
+	}
+	return save(ctx, s.env.Checkpoints, processesKey, r.known)
+}
+
+func (s *source) registry(in engine.Inlet) *registry {
+	return &registry{
 		source: s, in: in, dir: filepath.Join(filepath.Dir(s.dir), "sessions"),
 		known: map[string]*process{}, exits: make(chan *process),
 	}
+}
+
+// watchProcesses follows the registry until ctx is done.
+func (s *source) watchProcesses(ctx context.Context, in engine.Inlet) error {
+	r := s.registry(in)
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.waiting.Wait()
 	defer cancel()
 	defer s.pids.Clear()
-	err := r.loop(ctx)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
+	if err := r.loop(ctx); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (r *registry) loop(ctx context.Context) error {
-	resumed, err := load(ctx, r.env.Checkpoints, processesKey, &r.known)
-	if err != nil {
+	if _, err := load(ctx, r.env.Checkpoints, processesKey, &r.known); err != nil {
 		return err
 	}
 	for _, p := range r.known {
@@ -97,7 +117,7 @@ func (r *registry) loop(ctx context.Context) error {
 			}
 		}
 	}
-	if err := r.scan(ctx, !resumed); err != nil {
+	if err := r.scan(ctx); err != nil {
 		return err
 	}
 	tick := time.NewTicker(r.pace.poll)
@@ -107,24 +127,24 @@ func (r *registry) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case p := <-r.exits:
-			err = r.end(ctx, p)
+			if err := r.end(ctx, p); err != nil {
+				return err
+			}
 		case <-tick.C:
-			err = r.scan(ctx, false)
-		}
-		if err != nil {
-			return err
+			if err := r.scan(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// scan finds processes that are new or gone. On the first start, those that
-// run already are only told if start_at takes them in.
-func (r *registry) scan(ctx context.Context, first bool) error {
+// scan finds processes that are new or gone.
+func (r *registry) scan(ctx context.Context) error {
 	listed, err := r.list()
 	if err != nil {
 		return nil // there is no registry, for now
 	}
-	changed := first
+	changed := false
 	for _, name := range slices.Sorted(maps.Keys(r.known)) {
 		p := r.known[name]
 		if now := listed[name]; now != nil && now.same(p) {
@@ -144,9 +164,7 @@ func (r *registry) scan(ctx context.Context, first bool) error {
 		changed = true
 		p := listed[name]
 		p.Alive = r.follow(ctx, p)
-		if first && (!p.Alive || p.started(time.Now()).Before(r.config.StartAt.cutoff())) {
-			p.Over = !p.Alive // a leftover of a process that was killed
-		} else if err := r.begin(ctx, p); err != nil {
+		if err := r.begin(ctx, p); err != nil {
 			return err
 		}
 		r.known[name] = p

@@ -57,9 +57,10 @@ func alive(pid int, start string) bool {
 	if err != nil {
 		return false
 	}
-	// The name, field 2, is in brackets and may have any character in it.
+	// The name, field 2, is in brackets and may have any character in it; what
+	// follows begins with field 3.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	const state, starttime = 3 - 3, 22 - 3
+	const state, starttime = 0, 22 - 3
 	if len(fields) <= starttime || fields[state][0] == 'Z' || fields[state][0] == 'X' {
 		return false
 	}

@@ -20,7 +20,7 @@ type transcript struct {
 
 	frame framer
 	state state
-	again *rereading // nil unless the file was written anew
+	read  *seen // uuids since the file was written anew, see [rereading]
 	found []found
 
 	damaged int // places passed over
@@ -42,14 +42,17 @@ type state struct {
 	Cutoff   time.Time `json:",omitzero"` // records before Base and older than this tell nothing: start_at
 	Sessions []string  `json:",omitempty"`
 	Chains   []*chain  `json:",omitempty"`
+
+	Again *rereading `json:",omitempty"` // nil unless the file was written anew
 }
 
 // A rereading is the reading of a file that was written anew: truncated, or
 // replaced. What had been told is not told again.
 type rereading struct {
-	read *seen           // uuids of this time
-	told time.Time       // records until then are known, where uuids were forgotten over a restart
-	open map[string]bool // uuids of replies that were not complete yet
+	Until  int64     // how far the file was read before
+	Last   time.Time // the newest time of a record until then
+	Forgot bool      // the uuids of those records are not known: by their time they are
+	Open   []string  // uuids of replies that were not complete yet
 }
 
 // newTranscript begins a file that is there since first.
@@ -60,6 +63,9 @@ func newTranscript(config *Config, id string, uuids *seen, starts starts, first 
 // resume goes on from a checkpoint.
 func (t *transcript) resume(s state) {
 	t.state = s
+	if s.Again != nil {
+		s.Again.Forgot, t.read = true, newSeen(maxSeen)
+	}
 	for _, session := range s.Sessions {
 		t.starts.begin(session)
 	}
@@ -115,10 +121,11 @@ func (t *transcript) Due() (earliest time.Time, ok bool) {
 }
 
 // Confirm returns what is complete because Claude Code says that the session
-// has stopped.
-func (t *transcript) Confirm(session, agent string) []found {
+// has stopped. With a sum, only what ends with that text is: the last lines may
+// be on their way.
+func (t *transcript) Confirm(session, agent, sum string) []found {
 	for _, c := range t.state.Chains {
-		if c.Session == session && c.Agent == agent {
+		if c.Session == session && c.Agent == agent && c.Reply != nil && (sum == "" || sum == c.Reply.Sum) {
 			t.settle(c)
 		}
 	}
@@ -130,26 +137,27 @@ func (t *transcript) Remember(line []byte) {
 	records(line, func(raw []byte) {
 		if r, err := parse(raw); err == nil && r.UUID != "" && !t.copied(r, r.when(time.Time{})) {
 			t.uuids.add(r.UUID)
+			if t.state.Again != nil {
+				t.read.add(r.UUID)
+			}
 		}
 	})
 }
 
 // Again begins the file anew, since it is not the one that was read up to
-// here. Records until told are known, and all whose uuids are.
-func (t *transcript) Again(told time.Time) {
-	again := &rereading{read: newSeen(maxSeen), told: told, open: map[string]bool{}}
+// here. What was read then is known by its uuids, or, where they are forgotten,
+// by its time.
+func (t *transcript) Again(forgot bool) {
+	again := &rereading{Until: t.state.Offset, Last: t.state.Last, Forgot: forgot}
 	for _, c := range t.state.Chains {
 		if c.Reply != nil && !c.Reply.Told && !c.Reply.Old {
-			again.open[c.Reply.UUID] = true
+			again.Open = append(again.Open, c.Reply.UUID)
 		}
 	}
-	t.again = again
-	t.frame = framer{}
+	t.read, t.frame = newSeen(maxSeen), framer{}
+	t.state.Again = again
 	t.state.Offset, t.state.Base, t.state.Chains = 0, 0, nil
 }
-
-// Caught notes that the end of the file was reached.
-func (t *transcript) Caught() { t.again = nil }
 
 func (t *transcript) take() []found {
 	events := t.found
@@ -202,6 +210,9 @@ func (t *transcript) record(now time.Time, raw []byte, at int64) {
 	if l.when.Equal(now) {
 		r.Timestamp = now.UTC().Format(stamp)
 	}
+	if t.state.Again != nil && at >= t.state.Again.Until {
+		t.state.Again, t.read = nil, nil
+	}
 	l.old = at < t.state.Base && l.when.Before(t.state.Cutoff)
 	skip := t.skip(&l)
 	if t.byLine() {
@@ -235,11 +246,12 @@ func (t *transcript) skip(l *line) bool {
 	}
 	known := !t.uuids.add(l.UUID)
 	t.state.Last = later(t.state.Last, l.when)
-	if t.again != nil {
-		if (known || !l.when.After(t.again.told)) && !t.again.open[l.UUID] {
+	if again := t.state.Again; again != nil {
+		known = known || again.Forgot && !l.when.After(again.Last)
+		if known && !slices.Contains(again.Open, l.UUID) {
 			l.old = true
 		}
-		known = !t.again.read.add(l.UUID)
+		known = !t.read.add(l.UUID)
 	}
 	return copied || known
 }

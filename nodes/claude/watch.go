@@ -44,6 +44,7 @@ type watcher struct {
 // the answer.
 type confirmation struct {
 	session, agent string
+	sum            string        // of what was said, or empty if that does not matter
 	done           chan struct{} // closed when the transcript was read
 }
 
@@ -55,34 +56,36 @@ func (s *source) watchTranscripts(ctx context.Context, in engine.Inlet) error {
 	}
 	defer w.stop()
 	err := w.loop(ctx)
-	// What was read and told nothing is saved only now and then.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	err = errors.Join(err, w.flush(last))
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
+	if ctx.Err() != nil {
+		err = nil
 	}
-	return err
+	// What was read and told nothing is saved only now and then.
+	return errors.Join(err, w.flush(ctx))
+}
+
+// noteFiles notes on the first start which files there are.
+func (s *source) noteFiles(ctx context.Context) error {
+	var base baseline
+	known, err := load(ctx, s.env.Checkpoints, baselineKey, &base)
+	if err != nil || known {
+		return err
+	}
+	base = baseline{Cutoff: s.config.StartAt.cutoff(), Sizes: map[string]int64{}}
+	for path, info := range (&watcher{source: s}).list() {
+		base.Sizes[path] = info.Size()
+	}
+	return save(ctx, s.env.Checkpoints, baselineKey, base)
 }
 
 func (w *watcher) start(ctx context.Context) (err error) {
 	if w.saved, err = w.checkpoints(ctx); err != nil {
 		return err
 	}
-	known, err := load(ctx, w.env.Checkpoints, baselineKey, &w.base)
-	if err != nil {
+	if _, err = load(ctx, w.env.Checkpoints, baselineKey, &w.base); err != nil {
 		return err
 	}
-	if !known {
-		w.base = baseline{Cutoff: w.config.StartAt.cutoff(), Sizes: map[string]int64{}}
-		for path, info := range w.list() {
-			w.base.Sizes[path] = info.Size()
-		}
-		if err := save(ctx, w.env.Checkpoints, baselineKey, w.base); err != nil {
-			return err
-		}
-	}
-	if w.notify, err = fsnotify.NewWatcher(); err != nil {
+	if w.notify, err = w.newNotify(); err != nil {
+		w.notify = nil
 		w.env.Log.Warn("the system does not tell of changes, looking for them instead", "error", err)
 	}
 	return nil
@@ -277,7 +280,7 @@ func (w *watcher) confirm(ctx context.Context, c confirmation) error {
 				return err
 			}
 		}
-		if err := w.tell(ctx, f, f.t.Confirm(c.session, c.agent)); err != nil {
+		if err := w.tell(ctx, f, f.t.Confirm(c.session, c.agent, c.sum)); err != nil {
 			return err
 		}
 	}
