@@ -111,11 +111,8 @@ func (a *appender) open(s settings) (err error) {
 		return err
 	}
 	defer base.Close()
-	folder, name := filepath.Split(a.at.rel)
-	if folder == "" {
-		folder = "."
-	}
-	if err := base.MkdirAll(filepath.Clean(folder), 0o755); err != nil {
+	folder, name := filepath.Dir(a.at.rel), filepath.Base(a.at.rel)
+	if err := base.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	if a.dir, err = base.OpenRoot(folder); err != nil {

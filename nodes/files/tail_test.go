@@ -581,3 +581,35 @@ func FuzzFramer(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileThatIsGoneAndQuietIsLeft(t *testing.T) {
+	path := in(t.TempDir(), "a.log")
+	appendTo(t, path, "1\nlast")
+	env := newEnv(t)
+	var got enginetest.Inlet
+	r := newFollower(TailConfig{Path: path, Format: formatText, Type: "line", StartAt: "beginning"}, env, &got)
+	defer r.close()
+	must(t, r.start(t.Context()))
+	round := func(want int) {
+		t.Helper()
+		_, err := r.round(t.Context())
+		must(t, err)
+		must(t, r.leave(t.Context()))
+		if len(r.files) != want {
+			t.Fatalf("%d files are open, want %d", len(r.files), want)
+		}
+	}
+	round(1)
+	must(t, os.Remove(path))
+	r.scan(t.Context(), born)
+	round(1) // its writer may still have it open
+	long := time.Now().Add(-2 * linger)
+	r.files[0].gone, r.files[0].grown = long, long
+	round(0)
+	if diff := cmp.Diff([]string{"1", "last"}, values(t, got.Events())); diff != "" {
+		t.Error(diff)
+	}
+	if all, err := r.cps.all(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("checkpoints: %v, %v", all, err)
+	}
+}
