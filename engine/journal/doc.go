@@ -83,11 +83,13 @@
 // After a frame, before its answer. The sender sends again, and its event is
 // there twice: at least once. A cursor or a claim is as it was asked for.
 //
-// Roll (summary to the old segment; new name, folder synced; first frame of the
-// new segment). After the summary: it is skipped, the old segment goes on, and
-// the next roll writes another. After the new name: the new segment has no good
-// frame, so it is put aside for later use and the old one goes on. After the
-// first frame: done. If the summary could not be written, Open scans.
+// Roll (new name, folder synced; summary to the old segment; first frame of the
+// new segment). After the new name: the new segment has no good frame, so it is
+// put aside for later use and the old one goes on. After the summary: likewise,
+// the summary is skipped and the next roll writes another. After the first
+// frame: done. If the summary could not be written, Open scans. If the first
+// frame fails, the old segment goes on only when the new one is surely gone:
+// found later, its first frame would end the old one too early.
 //
 // Recycle (file renamed to .old, folder synced; at a roll renamed to the new
 // segment). A rename that was lost leaves the segment where it was, the oldest:
@@ -117,8 +119,10 @@
 // is tried again there with the next frame. A sync that fails says nothing about
 // what is on disk, and a second sync may lie: the segment ends before that
 // frame, a new one is opened whose first frame says so, and who waited gets an
-// error (8). If the process dies before that, the frame may be found whole, and
-// counts: an error is no promise that nothing was stored.
+// error (8). If the process dies before that, the frame may be found whole in
+// the system's memory, though not on disk. It counts (an error is no promise
+// that nothing was stored), and since it is the last one (3), Open writes it
+// again before anything is done with it.
 //
 // Room is taken in steps ahead of the events, with a reserve behind it that only
 // cursors and the like may use: on a full disk what is there can still be

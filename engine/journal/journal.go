@@ -90,6 +90,9 @@ type Journal struct {
 	dirty  bool   // something is written and not synced
 	upkept time.Time
 
+	trimming bool
+	leftover []string // files of segments that were given up
+
 	mu          sync.Mutex // guards what follows, and what is said to be guarded by it
 	segments    []*segment // oldest first; the active one last
 	flows       map[uint64]*flow

@@ -84,13 +84,22 @@ func (j *Journal) load() error {
 	if len(j.segments) == 0 {
 		return j.openSegment()
 	}
-	// What was found is about to be acted on: it must last.
 	j.active = j.segments[len(j.segments)-1]
-	if err := j.sync(j.active); err != nil {
-		j.active = nil
-		j.setHealth(err)
+	return j.renew(j.active)
+}
+
+// renew makes the last frame last, for it is about to be acted on. Its sync may
+// have failed just before the process ended, and the system believes it to be
+// on disk: it is written again.
+func (j *Journal) renew(s *segment) error {
+	b, err := readFull(s.file, make([]byte, s.end-s.newest), s.newest)
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := j.write(s, b, s.newest); err != nil {
+		return err
+	}
+	return j.sync(s)
 }
 
 // checkFormat refuses a folder of another format, and names that of a new one.
@@ -199,8 +208,7 @@ func (j *Journal) chain() ([]*opening, error) {
 			if next := openings[0]; next != nil {
 				switch n := s.mark.number(); {
 				case n > next.before: // was given up before it was used
-					j.segments = slices.Delete(j.segments, i, i+1)
-					if err := j.recycle(s); err != nil {
+					if err := j.discard(i); err != nil {
 						return nil, err
 					}
 					continue
@@ -214,8 +222,7 @@ func (j *Journal) chain() ([]*opening, error) {
 		} else if o == nil {
 			// A new segment whose first frame was not finished, unless others follow.
 			if _, _, err := s.scan(0, s.size).next(); errors.Is(err, io.EOF) {
-				j.segments = j.segments[:i]
-				if err := j.recycle(s); err != nil {
+				if err := j.discard(i); err != nil {
 					return nil, err
 				}
 				continue
@@ -224,6 +231,21 @@ func (j *Journal) chain() ([]*opening, error) {
 		openings = slices.Insert(openings, 0, o)
 	}
 	return openings, nil
+}
+
+// discard puts aside a file that never became a segment.
+func (j *Journal) discard(i int) error {
+	s := j.segments[i]
+	aside, err := j.putAside(s)
+	if err != nil {
+		return err
+	}
+	j.segments = slices.Delete(j.segments, i, i+1)
+	if aside == nil {
+		return s.file.Close()
+	}
+	j.spare = aside
+	return nil
 }
 
 // readOpening returns nil if the first frame is damaged.
@@ -257,7 +279,7 @@ func (j *Journal) loadSegment(i int, o *opening) error {
 	re := replay{j: j, seg: s, oldest: i == 0}
 	last := i == len(j.segments)-1
 	if o != nil {
-		s.begun, s.first = o.begun, o.behind
+		s.begun, s.first, s.newest = o.begun, o.behind, 0
 		re.frame(o.frame, o.at)
 	}
 	if last {
@@ -284,6 +306,7 @@ func (j *Journal) loadSegment(i int, o *opening) error {
 			return err
 		}
 		re.frame(records, at)
+		s.newest = at - frameHeader
 	}
 	if !last && sc.pos < s.end {
 		sc.bad = append(sc.bad, span{sc.pos, s.end})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ type segment struct {
 	file    File
 	size    int64     // of the file; guarded by Journal.mu
 	first   int64     // end of the first frame
+	newest  int64     // of the last frame, as Open found it
 	end     int64     // of the last frame; of the committer
 	summary span      // of the last summary, if any
 	begun   time.Time // when it was opened
@@ -89,7 +91,7 @@ type spare struct {
 }
 
 // step is how much room is taken at a time, ahead of the events.
-func (j *Journal) step() int64 { return max(j.opt.SegmentSize/64, 16<<10) }
+func (j *Journal) step() int64 { return max(j.opt.SegmentSize/64, 4<<10) }
 
 // reserve is the room behind the events that only cursors and the like may use
 // when there is no more.
@@ -107,7 +109,8 @@ func (j *Journal) size() (n int64) {
 }
 
 // openSegment makes a new segment the active one. After an error the active one
-// stays what it was, or is none if it must not be written to any more.
+// stays what it was, or is none if it must not be written to any more. The file
+// is made first: on a full disk nothing else is tried.
 func (j *Journal) openSegment() error {
 	var salt [4]byte
 	rand.Read(salt[:])
@@ -115,6 +118,9 @@ func (j *Journal) openSegment() error {
 	s := &segment{mark: newMark(j.number, binary.LittleEndian.Uint32(salt[:])), begun: j.now()}
 	if err := j.openFile(s); err != nil {
 		return fmt.Errorf("opening a new segment: %w", err)
+	}
+	if j.active != nil {
+		j.conclude(j.active)
 	}
 	f := &frame{j: j, seg: s, buf: append(j.buf[:0], make([]byte, frameHeader)...)}
 	j.mu.Lock()
@@ -130,7 +136,8 @@ func (j *Journal) openSegment() error {
 		// Were the first frame found later, it would end the segment before:
 		// that one goes on only if the new one is surely gone.
 		s.file.Close()
-		if j.fs.Remove(s.name()) != nil || j.fs.Sync() != nil {
+		j.leftover = append(j.leftover, s.name())
+		if j.sweep() != nil {
 			j.active = nil
 		}
 		return fmt.Errorf("opening a new segment: %w", err)
@@ -169,9 +176,24 @@ func (j *Journal) openFile(s *segment) (err error) {
 	}
 	if err != nil {
 		s.file.Close()
-		j.fs.Remove(name) // it has no frame: nothing, should it stay
+		j.leftover = append(j.leftover, name)
+		j.sweep() // else later: it has no frame
 	}
 	return err
+}
+
+// sweep removes the files of segments that were given up.
+func (j *Journal) sweep() error {
+	for len(j.leftover) > 0 {
+		if err := j.fs.Remove(j.leftover[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %s: %w", j.leftover[0], err)
+		}
+		if err := j.fs.Sync(); err != nil {
+			return err
+		}
+		j.leftover = j.leftover[1:]
+	}
+	return nil
 }
 
 func (j *Journal) setSpare(s *spare) {
@@ -180,23 +202,18 @@ func (j *Journal) setSpare(s *spare) {
 	j.spare = s
 }
 
-// roll ends the active segment with its summary and opens the next.
-func (j *Journal) roll() error {
-	if a := j.active; a != nil {
-		if a.summary.to != a.end {
-			at := a.end
-			// Without a summary the segment is scanned at the next Open.
-			if err := j.put(summaryOp{}); err == nil {
-				a.summary = span{at, a.end}
-			}
-		}
-		if j.active != nil && j.dirty {
-			if err := j.sync(a); err != nil {
-				return err
-			}
+// conclude ends the active segment: with its summary, and surely on disk. If
+// the summary can't be written, the next Open reads all of the segment.
+func (j *Journal) conclude(a *segment) {
+	at := a.end
+	if at != a.summary.to && j.put(summaryOp{}) == nil {
+		a.summary = span{at, a.end}
+	}
+	if j.active != nil && j.dirty {
+		if err := j.sync(a); err != nil {
+			j.setHealth(err)
 		}
 	}
-	return j.openSegment()
 }
 
 // summaryOp writes the summary of a segment.

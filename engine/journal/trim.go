@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flowd/flowd/engine"
@@ -30,7 +32,7 @@ func (j *Journal) makeRoom(n int64, bulky bool) error {
 			}
 		}
 		for {
-			err := j.roll()
+			err := j.openSegment()
 			if err == nil {
 				break
 			}
@@ -127,14 +129,21 @@ func (j *Journal) trimOld() {
 // trimOldest lets the oldest segment go if all of it is delivered and it was
 // sealed so long ago. Its file becomes the spare, or is removed.
 func (j *Journal) trimOldest(age time.Duration) (bool, error) {
-	if len(j.segments) < 2 {
+	if len(j.segments) < 2 || j.trimming {
 		return false, nil
 	}
+	j.trimming = true // what is carried does not make room for itself so
+	defer func() { j.trimming = false }()
 	s := j.segments[0]
 	if j.now().Sub(s.sealed) < age || j.undelivered(s) != nil {
 		return false, nil
 	}
-	if err := j.carry(s); err != nil {
+	if err := errors.Join(j.sweep(), j.carry(s)); err != nil {
+		return false, err
+	}
+	// While its file is there it is the oldest: no younger one may go before it.
+	aside, err := j.putAside(s)
+	if err != nil {
 		return false, err
 	}
 	j.mu.Lock()
@@ -151,21 +160,25 @@ func (j *Journal) trimOldest(age time.Duration) (bool, error) {
 	s.mu.Lock() // waits for who reads it
 	s.gone = true
 	s.mu.Unlock()
-	return true, j.recycle(s)
+	if aside == nil {
+		s.file.Close()
+	}
+	j.setSpare(cmp.Or(aside, j.spare))
+	return true, j.fs.Sync()
 }
 
-// recycle puts a segment's file aside to be used again, or removes it.
-func (j *Journal) recycle(s *segment) error {
-	old := s.name()[:len(s.name())-len(".log")] + ".old"
-	if j.spare == nil && s.size >= j.opt.SegmentSize/2 && j.fs.Rename(s.name(), old) == nil {
-		j.setSpare(&spare{old, s.file, s.size})
-	} else {
-		s.file.Close()
-		if err := j.fs.Remove(s.name()); err != nil {
-			return fmt.Errorf("removing %s: %w", s.name(), err)
-		}
+// putAside renames a segment's file to be used again, or removes it if there is
+// one already.
+func (j *Journal) putAside(s *segment) (*spare, error) {
+	name := s.name()
+	old := strings.TrimSuffix(name, ".log") + ".old"
+	if j.spare == nil && s.size >= j.opt.SegmentSize/2 && j.fs.Rename(name, old) == nil {
+		return &spare{old, s.file, s.size}, nil
 	}
-	return j.fs.Sync()
+	if err := j.fs.Remove(name); err != nil {
+		return nil, fmt.Errorf("removing %s: %w", name, err)
+	}
+	return nil, nil
 }
 
 // undelivered returns a flow that has events in s that not all of its cursors
@@ -213,11 +226,10 @@ func (j *Journal) carry(s *segment) error {
 			size += int64(ops[n].size())
 			n++
 		}
-		if err := j.makeRoom(size, false); err != nil {
+		if err := j.makeRoom(size, false); err != nil && j.active == nil {
 			return err
 		}
-		err := j.put(ops[:n]...)
-		if err != nil {
+		if err := j.put(ops[:n]...); err != nil {
 			return err
 		}
 		ops = ops[n:]
