@@ -90,60 +90,80 @@ type change struct {
 	Changes
 	engine   *Engine
 	plan     *plan
+	added    []*flowPlan      // whose logs nothing reads yet
+	removed  []*flow          // whose logs the plan does not read
 	fresh    []fresh          // nodes to be opened
 	opened   []*part          // in order
-	flows    map[string]*flow // that are new
+	flows    map[string]*flow // that are new, by log
 	listener *listener        // that is new
 }
 
 // A fresh is a node whose part is new.
 type fresh struct {
-	flow string
+	plan *flowPlan
 	node *node
 }
 
 // diff gives nodes the parts they had, and lists what is new.
 func (c *change) diff() {
-	next := map[string]bool{}
 	for _, f := range c.plan.flows {
-		next[f.name] = true
-		var before map[string]*node
-		if running := c.engine.flows[f.name]; running != nil {
-			before = nodesByID(running.live.flowPlan)
-		} else {
-			c.FlowsAdded = append(c.FlowsAdded, f.name)
-		}
-		for _, n := range f.nodes {
-			name := f.name + "." + n.id
-			old := before[n.id]
-			delete(before, n.id)
-			switch {
-			case old == nil:
-				c.Added = append(c.Added, name)
-				c.fresh = append(c.fresh, fresh{f.name, n})
-			case !n.part.same(old.part):
-				c.Changed = append(c.Changed, name)
-				c.fresh = append(c.fresh, fresh{f.name, n})
-			default:
-				n.part = old.part
-				if sameWiring(f, n, c.engine.flows[f.name].live.flowPlan, old) {
-					c.Kept = append(c.Kept, name)
-				} else {
-					c.Rewired = append(c.Rewired, name)
-				}
+		running := c.engine.flows[f.log]
+		if running == nil {
+			c.added = append(c.added, f)
+			if !f.queue {
+				c.FlowsAdded = append(c.FlowsAdded, f.name)
 			}
 		}
-		for id := range before {
-			c.Gone = append(c.Gone, f.name+"."+id)
-		}
+		c.diffNodes(f, running)
 	}
-	for name := range c.engine.flows {
-		if !next[name] {
-			c.FlowsRemoved = append(c.FlowsRemoved, name)
+	logs := c.plan.logs()
+	for _, f := range c.engine.list() {
+		if !slices.Contains(logs, f.reads) && !f.draining {
+			c.removed = append(c.removed, f)
+			if !f.live.queue {
+				c.FlowsRemoved = append(c.FlowsRemoved, f.name)
+			}
 		}
 	}
 	slices.Sort(c.Gone)
-	slices.Sort(c.FlowsRemoved)
+}
+
+func (c *change) diffNodes(f *flowPlan, running *flow) {
+	var before map[string]*node
+	if running != nil {
+		before = nodesByID(running.live.flowPlan)
+	}
+	for _, n := range f.nodes {
+		name := f.name + "." + n.id
+		old := before[n.id]
+		delete(before, n.id)
+		if isEntry(n) {
+			if old != nil {
+				n.part = old.part
+			} else {
+				c.fresh = append(c.fresh, fresh{f, n})
+			}
+			continue
+		}
+		switch {
+		case old == nil:
+			c.Added = append(c.Added, name)
+			c.fresh = append(c.fresh, fresh{f, n})
+		case !n.part.same(old.part) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
+			c.Changed = append(c.Changed, name)
+			c.fresh = append(c.fresh, fresh{f, n})
+		default:
+			n.part = old.part
+			if sameWiring(f, n, running.live.flowPlan, old) {
+				c.Kept = append(c.Kept, name)
+			} else {
+				c.Rewired = append(c.Rewired, name)
+			}
+		}
+	}
+	for id := range before {
+		c.Gone = append(c.Gone, f.name+"."+id)
+	}
 }
 
 func nodesByID(f *flowPlan) map[string]*node {
@@ -175,12 +195,12 @@ func (f *flowPlan) targets(n *node) []string {
 // acquire opens what is new while the old still runs.
 func (c *change) acquire(ctx context.Context) error {
 	c.flows = map[string]*flow{}
-	for _, name := range c.FlowsAdded {
-		f, err := c.engine.openFlow(ctx, name)
+	for _, p := range c.added {
+		f, err := c.engine.openFlow(ctx, p)
 		if err != nil {
-			return fmt.Errorf("opening the log of flow %q: %w", name, err)
+			return fmt.Errorf("opening the log of flow %q: %w", p.log, err)
 		}
-		c.flows[name] = f
+		c.flows[p.log] = f
 	}
 	var diags flows.Diagnostics
 	for _, fr := range c.fresh {
@@ -194,30 +214,36 @@ func (c *change) acquire(ctx context.Context) error {
 	return c.bind()
 }
 
-func (c *change) flow(name string) *flow {
-	if f := c.flows[name]; f != nil {
+// flow returns the flow that reads a log.
+func (c *change) flow(log string) *flow {
+	if f := c.flows[log]; f != nil {
 		return f
 	}
-	return c.engine.flows[name]
+	return c.engine.flows[log]
 }
 
 func (c *change) open(ctx context.Context, fr fresh) error {
 	e, n := c.engine, fr.node
-	f := c.flow(fr.flow)
+	f := c.flow(fr.plan.log)
 	n.probe = f.probe(n.id)
-	keys, err := e.store.Keys(ctx, fr.flow, n.id)
+	keys, err := e.store.Keys(ctx, fr.plan.name, n.id)
 	if err != nil {
 		return err
 	}
-	checkpoints, err := e.store.Checkpoints(ctx, fr.flow, n.id)
+	checkpoints, err := e.store.Checkpoints(ctx, fr.plan.name, n.id)
 	if err != nil {
 		return err
+	}
+	env := &Env{
+		Flow: fr.plan.name, Node: n.id, Log: f.log(n),
+		Keys: keys, Checkpoints: checkpoints, Share: &e.share,
+		Topic: func(ctx context.Context, name string) (Log, error) { return e.store.Queue(ctx, "topic:"+name) },
+	}
+	if isQueue(n.impl) {
+		env.queue = c.flow(fr.plan.name + "." + n.id).store
 	}
 	c.opened = append(c.opened, n.part)
-	return n.open(ctx, &Env{
-		Flow: fr.flow, Node: n.id, Log: f.log(n),
-		Keys: keys, Checkpoints: checkpoints, Share: &e.share,
-	})
+	return n.open(ctx, env)
 }
 
 // bind listens at the address of the new plan, if it is a new one and there is
@@ -266,48 +292,72 @@ func (c *change) undo() {
 func (c *change) swap() {
 	e := c.engine
 	var retired []*retired
-	for _, f := range c.plan.flows {
-		running := c.flow(f.name)
-		old := running.swap(newLivePlan(f))
-		if old != nil {
-			retired = append(retired, retire(running, old, running.live))
+	for _, p := range c.plan.flows {
+		f := c.flow(p.log)
+		f.draining = false
+		if old := f.swap(newLivePlan(p)); old != nil {
+			retired = append(retired, retire(f, old, f.live))
 			continue
 		}
-		e.flows[f.name] = running
-		e.readers.Go(running.read)
+		e.flows[p.log] = f
+		e.readers.Go(f.read)
 	}
-	var removed []*flow
-	for _, name := range c.FlowsRemoved {
-		removed = append(removed, e.flows[name])
-		delete(e.flows, name)
+	for _, f := range c.removed {
+		f.draining = true
 	}
 	c.route()
-	for _, f := range removed {
-		retired = append(retired, f.end())
-	}
 	ended := map[string]*sourceRun{}
+	end := func(f *flow, n *node) {
+		if run := e.running[n.part]; run != nil {
+			run.cancel()
+			delete(e.running, n.part)
+			ended[f.name+"."+n.id] = run
+		}
+	}
 	for _, r := range retired {
 		for _, n := range r.parts {
-			if run := e.running[n.part]; run != nil {
-				run.cancel()
-				delete(e.running, n.part)
-				ended[r.flow.name+"."+n.id] = run
-			}
+			end(r.flow, n)
+		}
+	}
+	for _, f := range c.removed {
+		for _, n := range f.live.nodes {
+			end(f, n)
 		}
 	}
 	for _, fr := range c.fresh {
 		if fr.node.spec.Kind == SourceKind {
-			e.start(c.flow(fr.flow), fr.node, ended[fr.flow+"."+fr.node.id])
+			e.start(c.flow(fr.plan.log), fr.node, ended[fr.plan.name+"."+fr.node.id])
 		}
 	}
 	for _, r := range retired {
-		e.closing.Go(func() {
-			r.close(ended)
-			if !slices.Contains(c.plan.names(), r.flow.name) {
-				r.flow.cancel()
-			}
-		})
+		e.closing.Go(func() { r.close(ended) })
 	}
+	for _, f := range c.removed {
+		e.closing.Go(func() { e.drainFlow(f, ended) })
+	}
+}
+
+// drainFlow lets a flow that is no longer in the document deliver what it has
+// taken, and ends it then; unless the document has it again by that time.
+func (e *Engine) drainFlow(f *flow, ended map[string]*sourceRun) {
+	for !f.settled() {
+		select {
+		case <-f.progress:
+		case <-time.After(50 * time.Millisecond):
+		case <-f.reading.Done():
+			return // the engine stops, and closes it
+		}
+	}
+	e.mu.Lock()
+	if !f.draining || e.stopped || e.flows[f.reads] != f {
+		e.mu.Unlock()
+		return
+	}
+	delete(e.flows, f.reads)
+	r := f.end()
+	e.mu.Unlock()
+	r.close(ended)
+	f.cancel()
 }
 
 // route puts the routes of all live plans in the place of the old ones.
@@ -369,11 +419,4 @@ func (f *flow) end() *retired {
 	f.stopReading()
 	old := f.swap(nil)
 	return retire(f, old, nil)
-}
-
-// close closes all parts of a flow that has stopped.
-func (f *flow) close() {
-	r := f.end()
-	r.close(nil)
-	f.cancel()
 }

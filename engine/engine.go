@@ -36,8 +36,8 @@ type Engine struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 
-	mu       sync.Mutex // held by Apply and stop
-	flows    map[string]*flow
+	mu       sync.Mutex       // held by Apply and stop
+	flows    map[string]*flow // by the log they read
 	running  map[*part]*sourceRun
 	listener *listener
 	stopped  bool
@@ -108,7 +108,7 @@ func (e *Engine) waitFinished(ctx context.Context) {
 			}
 			continue
 		}
-		unsettled := slices.IndexFunc(all, func(f *flow) bool { return !f.settled() })
+		unsettled := unsettledOf(all)
 		if unsettled < 0 {
 			return
 		}
@@ -118,6 +118,25 @@ func (e *Engine) waitFinished(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// unsettledOf returns the first flow that is not settled, or -1. What one flow
+// hands to another meanwhile shows in the ends of the logs.
+func unsettledOf(all []*flow) int {
+	before := endsOf(all)
+	unsettled := slices.IndexFunc(all, func(f *flow) bool { return !f.settled() })
+	if unsettled < 0 && !slices.Equal(before, endsOf(all)) {
+		return 0
+	}
+	return unsettled
+}
+
+func endsOf(all []*flow) []Offset {
+	ends := make([]Offset, len(all))
+	for i, f := range all {
+		ends[i] = f.store.End()
+	}
+	return ends
 }
 
 func firstUnfinished(runs []*sourceRun) <-chan struct{} {
@@ -136,44 +155,47 @@ func (f *flow) settled() bool {
 	return f.asks.Load() == 0 && f.cursor.Committed() >= f.store.End()
 }
 
-// list is the running flows by name. The caller holds mu.
+// list is the running flows by the logs they read. The caller holds mu.
 func (e *Engine) list() []*flow {
 	all := make([]*flow, 0, len(e.flows))
 	for _, f := range e.flows {
 		all = append(all, f)
 	}
-	slices.SortFunc(all, func(a, b *flow) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b *flow) int { return strings.Compare(a.reads, b.reads) })
 	return all
 }
 
 // stop ends everything in the order of the path of an event.
 func (e *Engine) stop() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stopped = true
+	e.stopped = true // from here on nothing changes what runs
+	all, running, l := e.list(), e.running, e.listener
+	e.flows = nil
+	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), e.drain)
 	defer cancel()
-	if e.listener != nil {
-		e.listener.close(ctx)
+	if l != nil {
+		l.close(ctx)
 	}
-	for _, run := range e.running {
+	for _, run := range running {
 		run.cancel()
 	}
 	err := wait(ctx, &e.sources)
-	for _, f := range e.flows {
+	for _, f := range all {
 		f.stopReading()
 	}
 	late := context.AfterFunc(ctx, e.cancel) // work in hand that takes too long is given up
 	e.readers.Wait()
-	for _, f := range e.flows {
+	for _, f := range all {
 		f.walks.Wait()
 	}
 	if !late() && err == nil {
 		err = context.DeadlineExceeded
 	}
 	e.cancel()
-	for _, f := range e.flows {
-		f.close()
+	for _, f := range all {
+		f.end().close(nil)
+		f.cancel()
 	}
 	e.closing.Wait()
 	return err
@@ -208,6 +230,9 @@ func (e *Engine) Nodes() []NodeStatus {
 	var all []NodeStatus
 	for _, f := range e.list() {
 		for _, n := range f.live.nodes {
+			if isEntry(n) {
+				continue
+			}
 			s := NodeStatus{
 				Flow: f.name, Node: n.id, Type: n.spec.Type, Kind: n.spec.Kind,
 				In: n.in.Load(), Out: n.probe.out.Load(), Failed: n.failed.Load(),
@@ -228,14 +253,12 @@ func (e *Engine) Nodes() []NodeStatus {
 func (e *Engine) Tap(flow, node string, size int) (events <-chan *Event, stop func(), ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	f := e.flows[flow]
-	if f == nil {
-		return nil, nil, false
-	}
-	for _, n := range f.live.nodes {
-		if n.id == node {
-			events, stop = n.tap(size)
-			return events, stop, true
+	for _, f := range e.list() {
+		for _, n := range f.live.nodes {
+			if f.name == flow && n.id == node && !isEntry(n) {
+				events, stop = n.tap(size)
+				return events, stop, true
+			}
 		}
 	}
 	return nil, nil, false

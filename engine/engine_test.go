@@ -45,6 +45,7 @@ type nameConfig struct {
 
 func (b *bench) registry() *engine.Registry {
 	return engine.NewRegistry(language{},
+		engine.Queue,
 		engine.SourceSpec[nameConfig]{
 			About: engine.About{Type: "feed"},
 			New:   func(nameConfig) (engine.Source, error) { return feedSource{b}, nil },

@@ -14,10 +14,13 @@ import (
 type flow struct {
 	engine *Engine
 	name   string
+	reads  string // name of its log
 	store  Log
 	cursor Cursor
 	ctx    context.Context // ends when work in hand must end
 	cancel context.CancelFunc
+
+	draining bool // no longer in the document; guarded by the engine
 
 	mu     sync.Mutex
 	live   *livePlan // nil when the flow has stopped
@@ -58,17 +61,21 @@ func newLivePlan(p *flowPlan) *livePlan {
 	return lp
 }
 
-// openFlow opens the log of a flow. It runs nothing yet.
-func (e *Engine) openFlow(ctx context.Context, name string) (*flow, error) {
-	store, err := e.store.Log(ctx, name)
+// openFlow opens the log that p reads. It runs nothing yet.
+func (e *Engine) openFlow(ctx context.Context, p *flowPlan) (*flow, error) {
+	open := e.store.Log
+	if p.queue {
+		open = e.store.Queue
+	}
+	store, err := open(ctx, p.log)
 	if err != nil {
 		return nil, err
 	}
-	cursor, err := store.Cursor(ctx, name)
+	cursor, err := store.Cursor(ctx, p.log)
 	if err != nil {
 		return nil, err
 	}
-	f := &flow{engine: e, name: name, store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
+	f := &flow{engine: e, name: p.name, reads: p.log, store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
 	f.reading, f.stopReading = context.WithCancel(f.ctx)
 	return f, nil

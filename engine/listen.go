@@ -206,19 +206,20 @@ func (l *listener) hold(path string) []*binding {
 	for {
 		table := l.table.Load()
 		found := table.find(path)
-		for _, b := range found {
-			b.owner.requests.Add(1)
+		held := 0
+		for held < len(found) && found[held].owner.requests.TryRLock() {
+			held++
 		}
-		if l.table.Load() == table {
+		if held == len(found) && l.table.Load() == table {
 			return found
 		}
-		release(found)
+		release(found[:held])
 	}
 }
 
 func release(held []*binding) {
 	for _, b := range held {
-		b.owner.requests.Done()
+		b.owner.requests.RUnlock()
 	}
 }
 
@@ -265,6 +266,9 @@ func write(w http.ResponseWriter, a Answer) {
 func routesOf(flows []*flow) *routes {
 	table := routes{}
 	for _, f := range flows {
+		if f.draining {
+			continue
+		}
 		for _, n := range f.live.nodes {
 			router, ok := n.impl.(Router)
 			if !ok {

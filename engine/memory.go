@@ -50,6 +50,12 @@ func (s *memoryStore) Log(_ context.Context, flow string) (Log, error) {
 	}), nil
 }
 
+func (s *memoryStore) Queue(_ context.Context, name string) (Log, error) {
+	return once(s, s.logs, name, func() *memoryLog {
+		return &memoryLog{cursors: map[string]*memoryCursor{}, grown: make(chan struct{}), queue: true}
+	}), nil
+}
+
 func (s *memoryStore) Keys(_ context.Context, flow, node string) (Keys, error) {
 	return once(s, s.keys, flow+"."+node, func() *memoryKeys {
 		return &memoryKeys{owners: map[string]keyOwner{}}
@@ -83,6 +89,7 @@ type memoryLog struct {
 	waiting []appended
 	grown   chan struct{} // closed when there is more to read
 	closed  bool
+	queue   bool // Append does not wait
 }
 
 // appended is an Append that waits until end is committed.
@@ -96,7 +103,7 @@ func (l *memoryLog) Append(ctx context.Context, batch []*Event) error {
 		return nil
 	}
 	done, err := l.add(batch)
-	if err != nil {
+	if err != nil || l.queue {
 		return err
 	}
 	select {
@@ -127,10 +134,13 @@ func (l *memoryLog) add(batch []*Event) (<-chan struct{}, error) {
 		e.Offset = end
 	}
 	l.events = append(l.events, batch...)
-	done := make(chan struct{})
-	l.waiting = append(l.waiting, appended{end, done})
 	close(l.grown)
 	l.grown = make(chan struct{})
+	if l.queue {
+		return nil, nil
+	}
+	done := make(chan struct{})
+	l.waiting = append(l.waiting, appended{end, done})
 	return done, nil
 }
 

@@ -174,4 +174,9 @@ type Env struct {
 	Keys        Keys        // dedupe keys of this node
 	Checkpoints Checkpoints // of this node
 	Share       *Share      // things that nodes share: pools, open files, pacing
+
+	// Topic returns the log of a topic, which any flow may write and read.
+	Topic func(ctx context.Context, name string) (Log, error)
+
+	queue Log // of a queue node
 }

@@ -20,7 +20,7 @@ type part struct {
 	opened bool
 	*probe
 
-	requests sync.WaitGroup // that a Router works on
+	requests sync.RWMutex // read-locked by each request that a Router works on
 }
 
 // same reports whether two parts of one node id do the same work.
@@ -60,7 +60,8 @@ func (p *part) open(ctx context.Context, env *Env) error {
 // close gives back what the part holds, if it was opened, behind the last
 // request it works on.
 func (p *part) close() error {
-	p.requests.Wait()
+	p.requests.Lock()
+	defer p.requests.Unlock()
 	if c, ok := p.impl.(io.Closer); ok && p.opened {
 		return contain(c.Close)
 	}

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/flowd/flowd/flows"
@@ -17,17 +15,20 @@ type plan struct {
 	flows  []*flowPlan // in the order of the document
 }
 
-func (p *plan) names() []string {
+// logs names the logs that the plan reads.
+func (p *plan) logs() []string {
 	names := make([]string, len(p.flows))
 	for i, f := range p.flows {
-		names[i] = f.name
+		names[i] = f.log
 	}
 	return names
 }
 
-// A flowPlan is one flow of a plan.
+// A flowPlan is one flow of a plan, or what is behind a queue of it.
 type flowPlan struct {
-	name    string
+	name    string // of the flow
+	log     string // name of the log it reads: the flow's, or FLOW.QUEUE
+	queue   bool   // it is what is behind a queue
 	at      *flows.Value
 	lanes   int
 	orderBy func(*Event) (string, error) // nil if not set
@@ -63,7 +64,7 @@ func planDocument(doc *flows.Document, reg *Registry) (*plan, flows.Diagnostics)
 	}
 	for _, f := range doc.Flows {
 		planned, found := planFlow(f, reg)
-		p.flows = append(p.flows, planned)
+		p.flows = append(p.flows, planned...)
 		diags = append(diags, found...)
 	}
 	return p, append(diags, p.crossings()...)
@@ -100,8 +101,9 @@ func (p *plan) crossings() flows.Diagnostics {
 	return diags
 }
 
-func planFlow(doc *flows.Flow, reg *Registry) (*flowPlan, flows.Diagnostics) {
-	f := &flowPlan{name: doc.Name, at: doc.At, lanes: max(1, doc.Lanes)}
+// planFlow plans one flow: what is before any queue, and what is behind each.
+func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
+	f := &flowPlan{name: doc.Name, log: doc.Name, at: doc.At, lanes: max(1, doc.Lanes)}
 	var diags flows.Diagnostics
 	if doc.OrderBy != nil {
 		key, found := reg.key(doc.OrderBy)
@@ -111,26 +113,20 @@ func planFlow(doc *flows.Flow, reg *Registry) (*flowPlan, flows.Diagnostics) {
 			diags = append(diags, doc.OrderBy.Warnf("order_by does nothing with one lane"))
 		}
 	}
-	byID := map[string]*node{}
+	g := &graph{byID: map[string]*node{}, inputs: map[*node][]input{}}
 	for i, d := range doc.Nodes {
 		n, found := planNode(d, i == 0, reg)
 		diags = append(diags, found...)
-		f.nodes = append(f.nodes, n)
-		byID[n.id] = n
+		g.nodes = append(g.nodes, n)
+		g.byID[n.id] = n
 	}
-	sorted, found := wire(f.nodes, byID)
-	f.nodes = sorted
+	diags = append(diags, g.wire()...)
+	all, found := g.split(f)
 	diags = append(diags, found...)
-	for _, n := range f.nodes {
-		if n.part != nil {
-			_, replies := n.impl.(Replier)
-			f.replies = f.replies || replies
-		}
-	}
 	if !diags.Failed() {
-		diags = append(diags, f.doubts()...)
+		diags = append(diags, g.doubts(f)...)
 	}
-	return f, diags
+	return all, diags
 }
 
 // planNode makes a node of its entry: its type, its configuration and the
@@ -211,173 +207,6 @@ func (r *Registry) key(v *flows.Value) (func(*Event) (string, error), flows.Diag
 		return nil, flows.Diagnostics{v.Errorf("this engine has no expressions")}
 	}
 	return r.language.Key(v)
-}
-
-// errorPort is the name of the port of what a node gives up.
-const errorPort = "error"
-
-// wire connects the nodes and returns them in topological order, which is the
-// order of the document wherever that will do.
-func wire(nodes []*node, byID map[string]*node) ([]*node, flows.Diagnostics) {
-	var diags flows.Diagnostics
-	inputs := make(map[*node][]input, len(nodes))
-	for _, n := range nodes {
-		found, ds := inputsOf(n, byID)
-		inputs[n] = found
-		diags = append(diags, ds...)
-	}
-	sorted := make([]*node, 0, len(nodes))
-	placed := map[*node]bool{}
-	var place func(n *node)
-	place = func(n *node) { // flows has refused loops
-		if placed[n] {
-			return
-		}
-		placed[n] = true
-		for _, in := range inputs[n] {
-			place(in.from)
-		}
-		n.index = len(sorted)
-		sorted = append(sorted, n)
-	}
-	for _, n := range nodes {
-		place(n)
-	}
-	for _, n := range sorted {
-		n.merges = len(inputs[n]) > 1
-		for _, in := range inputs[n] {
-			in.from.connect(in.port, n.index)
-		}
-	}
-	return sorted, diags
-}
-
-// An input is a port of a node that leads to another. Port -1 is the error
-// port.
-type input struct {
-	from *node
-	port int
-}
-
-func (n *node) connect(port, to int) {
-	if port < 0 {
-		n.onError = append(n.onError, to)
-		return
-	}
-	for len(n.out) <= port {
-		n.out = append(n.out, nil)
-	}
-	n.out[port] = append(n.out[port], to)
-}
-
-func inputsOf(n *node, byID map[string]*node) ([]input, flows.Diagnostics) {
-	d := n.doc
-	if n.part != nil && n.spec.Kind == SourceKind {
-		if len(d.From) > 0 {
-			return nil, flows.Diagnostics{d.From[0].At.Errorf("a source takes no events: %s has nothing to do with from", n.spec.Type)}
-		}
-		return nil, nil
-	}
-	refs := d.From
-	if len(refs) == 0 {
-		if d.Above == nil {
-			if n.part == nil {
-				return nil, nil
-			}
-			diag := d.At.Errorf("%s %q has no events: nothing is above it", n.spec.Kind, n.id)
-			diag.Hint = "a flow begins with a source, or say where its events come from: from: ID"
-			return nil, flows.Diagnostics{diag}
-		}
-		refs = []flows.Ref{{ID: d.Above.ID, At: d.At}}
-	}
-	var found []input
-	var diags flows.Diagnostics
-	for _, ref := range refs {
-		from := byID[ref.ID]
-		if from == nil { // flows has said so
-			continue
-		}
-		port, diag := from.port(ref)
-		if diag != nil {
-			diags = append(diags, *diag)
-			continue
-		}
-		in := input{from, port}
-		if !slices.Contains(found, in) {
-			found = append(found, in)
-		}
-	}
-	return found, diags
-}
-
-// port finds the port that ref names.
-func (n *node) port(ref flows.Ref) (int, *flows.Diagnostic) {
-	if ref.Port == errorPort {
-		return -1, nil
-	}
-	if n.part == nil {
-		return 0, nil
-	}
-	if len(n.ports) == 0 {
-		if ref.Port == "" {
-			return 0, nil
-		}
-		d := ref.At.Errorf("%s %q has no port %q", n.spec.Type, n.id, ref.Port)
-		d.Hint = "its ports: " + n.id + " and " + n.id + "." + errorPort
-		return 0, &d
-	}
-	if i := slices.Index(n.ports, ref.Port); i >= 0 {
-		return i, nil
-	}
-	if ref.Port == "" {
-		d := ref.At.Errorf("which port of %q?", n.id)
-		d.Hint = "say from: " + n.id + "." + strings.Join(n.ports, " or "+n.id+".")
-		return 0, &d
-	}
-	d := ref.At.Errorf("%s %q has no port %q", n.spec.Type, n.id, ref.Port).
-		Suggest(ref.Port, append(slices.Clone(n.ports), errorPort))
-	return 0, &d
-}
-
-// doubts are the warnings about a flow that runs and likely does not do what
-// is meant.
-func (f *flowPlan) doubts() flows.Diagnostics {
-	var diags flows.Diagnostics
-	sources, sinks := 0, 0
-	reached := make([]bool, len(f.nodes))
-	for i, n := range f.nodes {
-		switch n.spec.Kind {
-		case SourceKind:
-			sources++
-			reached[i] = true
-		case SinkKind:
-			sinks++
-		}
-		if !reached[i] {
-			diags = append(diags, n.doc.At.Warnf("nothing reaches %q", n.id))
-			continue
-		}
-		for _, to := range append(slices.Concat(n.out...), n.onError...) {
-			reached[to] = true
-		}
-		if n.spec.Kind != SinkKind && len(slices.Concat(n.out...)) == 0 {
-			diags = append(diags, n.doc.At.Warnf("what %q emits goes nowhere", n.id))
-		}
-		for port, name := range n.ports {
-			if port >= len(n.out) || len(n.out[port]) == 0 {
-				if len(n.out) > 0 {
-					diags = append(diags, n.doc.At.Warnf("nothing takes port %s.%s", n.id, name))
-				}
-			}
-		}
-	}
-	if sources == 0 {
-		diags = append(diags, f.at.Warnf("flow %q has no source", f.name))
-	}
-	if sinks == 0 {
-		diags = append(diags, f.at.Warnf("flow %q has no sink", f.name))
-	}
-	return diags
 }
 
 // String names the node for messages: flow and id are in the log's fields.

@@ -11,6 +11,9 @@ import (
 type Store interface {
 	// Log returns the log of a flow, the same one for the same name.
 	Log(ctx context.Context, flow string) (Log, error)
+	// Queue returns the log of a queue or topic: it is a Log whose Append does
+	// not wait for a cursor, wherever it keeps the events.
+	Queue(ctx context.Context, name string) (Log, error)
 	// Keys returns the keys of a node.
 	Keys(ctx context.Context, flow, node string) (Keys, error)
 	// Checkpoints returns the checkpoints of a node.

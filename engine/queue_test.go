@@ -1,0 +1,115 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+)
+
+func down(names ...string) func(string, *engine.Event) error {
+	return func(name string, _ *engine.Event) error {
+		for _, n := range names {
+			if n == name {
+				return engine.Unavailable(errors.New("down"), 0)
+			}
+		}
+		return nil
+	}
+}
+
+const queued = `
+flows:
+  f:
+    nodes:
+      - feed
+      - queue:
+      - tag: x
+      - collect: slow
+      - collect: quick
+        from: feed
+`
+
+func TestWhatIsBehindAQueueDoesNotHoldUpWhatIsBeforeIt(t *testing.T) {
+	r := start(t, queued)
+	r.failWith(down("slow"))
+	for i := range 5 {
+		r.put(t, events(i)...)
+	}
+	want(t, r.wait(t, "quick", 5), "0", "1", "2", "3", "4")
+	want(t, r.ids("slow"))
+	r.failWith(nil)
+	want(t, r.wait(t, "slow", 5), "0", "1", "2", "3", "4")
+	for _, s := range r.Nodes() {
+		if s.Type == "queue" && s.Kind != engine.SinkKind {
+			t.Error("the way out of a queue is shown as a node")
+		}
+	}
+}
+
+func TestWhatAQueueHoldsIsDeliveredThoughTheDocumentLosesIt(t *testing.T) {
+	for name, next := range map[string]string{
+		"the queue": "flows: {f: {nodes: [feed, {collect: quick}]}}",
+		"the flow":  "flows: {g: {nodes: [five, {collect: other}]}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, queued)
+			r.failWith(down("slow"))
+			r.put(t, events(1, 2)...)
+			r.wait(t, "quick", 2)
+			r.apply(t, next)
+			r.failWith(nil)
+			want(t, r.wait(t, "slow", 2), "1", "2")
+		})
+	}
+}
+
+func TestAFlowThatComesBackWhileItIsDrainingGoesOn(t *testing.T) {
+	r := start(t, queued)
+	r.failWith(down("slow"))
+	r.put(t, events(1, 2)...)
+	r.wait(t, "quick", 2)
+	r.apply(t, "flows: {g: {nodes: [{feed: x}, {collect: other}]}}")
+	r.apply(t, queued)
+	r.put(t, events(3)...)
+	r.failWith(nil)
+	want(t, r.wait(t, "slow", 3), "1", "2", "3")
+}
+
+func TestRunWaitsForWhatIsBehindQueues(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [five, queue, {queue: {}, id: second}, {tag: x}, {collect: one}]}}")
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			t.Error(err)
+		}
+		r.ended <- nil
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running")
+	}
+	want(t, r.ids("one"), "1", "2", "3", "4", "5")
+}
+
+func TestANodeTakesEventsFromOneSideOfAQueueOnly(t *testing.T) {
+	b := newBench()
+	diags := engine.Check(document(t, "flows: {f: {nodes: [feed, queue, {tag: x}, {collect: one, from: [feed, tag]}]}}"), b.registry())
+	if !diags.Failed() {
+		t.Errorf("no mistake found: %v", diags)
+	}
+}
+
+func TestDoubtsAreWarnings(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"flows: {f: {nodes: [feed, {tag: x}]}}":                               `what "tag" emits goes nowhere`,
+		"flows: {f: {nodes: [feed, parity, {collect: a, from: parity.odd}]}}": "nothing takes port parity.even",
+		"flows: {f: {nodes: [feed, {collect: a}, {feed: x}]}}":                `what "feed-2" emits goes nowhere`,
+		"flows: {f: {order_by: id, nodes: [feed, {collect: a}]}}":             "order_by does nothing with one lane",
+	} {
+		diags := engine.Check(document(t, yaml), newBench().registry())
+		if diags.Failed() || len(diags) == 0 || !strings.Contains(diags.Error(), want) {
+			t.Errorf("%s: %v, want %q", yaml, diags, want)
+		}
+	}
+}
