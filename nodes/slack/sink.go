@@ -81,7 +81,6 @@ func (s *sink) Close() error {
 // A message is what an event becomes.
 type message struct {
 	index   int // in the batch
-	event   *engine.Event
 	channel string
 	thread  string // key of its thread, or ""
 	body    map[string]any
@@ -255,7 +254,7 @@ const noThread = "null"
 
 // message renders an event.
 func (s *sink) message(e *engine.Event) (*message, error) {
-	m := &message{event: e, body: map[string]any{
+	m := &message{body: map[string]any{
 		"unfurl_links": s.config.Unfurl,
 		"unfurl_media": s.config.Unfurl,
 		"link_names":   false, // else @channel in a text would call everybody

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -19,6 +20,8 @@ type fakeAPI struct {
 	stale   bool   // its cache does not see that something was consumed
 	done    []string
 	answers []http.HandlerFunc // for the next calls, before all else
+	refuse  string             // a part of the paths that get refusal
+	refusal http.HandlerFunc
 	hooks   map[string]map[string]string
 	secrets int
 }
@@ -37,6 +40,10 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Header.Get("Authorization") != "Bearer "+key {
 		reply(http.StatusUnauthorized, `{"error":"invalid api key"}`)(w, r)
+		return
+	}
+	if f.refuse != "" && strings.Contains(r.URL.Path, f.refuse) {
+		f.refusal(w, r)
 		return
 	}
 	mux := http.NewServeMux()

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/flowd/flowd/engine"
 )
@@ -32,6 +33,8 @@ type feed struct {
 	// that it heard of. It is nil where they are to be left.
 	consume func(ctx context.Context, ids []string) (consumed []string, err error)
 
+	due    time.Time // when to look again
+	pause  pause
 	seen   recent
 	warned bool // that some may be missing
 }

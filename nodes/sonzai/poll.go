@@ -23,39 +23,40 @@ func (s *source) poll(ctx context.Context, in engine.Inlet) {
 			}
 		}
 	}
-	var pause pause
-	for {
-		wait := time.Duration(s.config.Poll.Every)
-		if err := s.round(ctx, feeds, in); err != nil {
-			wait = max(wait, pause.after(err))
-		} else {
-			pause = 0
+	for ctx.Err() == nil {
+		for _, f := range feeds {
+			if !time.Now().Before(f.due) {
+				s.look(ctx, f, feeds, in)
+			}
 		}
-		if !sleep(ctx, wait) {
-			return
-		}
+		next := slices.MinFunc(feeds, func(a, b *feed) int { return a.due.Compare(b.due) })
+		sleep(ctx, time.Until(next.due))
 	}
 }
 
-// round looks at every feed once. The trouble of one is not that of the next,
-// but for a limit on calls, which is that of the key.
-func (s *source) round(ctx context.Context, feeds []*feed, in engine.Inlet) (worst error) {
-	for _, f := range feeds {
-		err := s.drain(ctx, f, in)
-		if err == nil {
-			continue
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		s.log.Warn("sonzai: taking notifications, will try again", "of", f.name, "error", err)
-		worst = err
-		var refusal *apiError
-		if errors.As(err, &refusal) && refusal.status == http.StatusTooManyRequests {
-			return err
+// look takes what one feed has and says when to look again. The trouble of one
+// feed is not that of the others, but for a limit on calls, which is that of
+// the key.
+func (s *source) look(ctx context.Context, f *feed, feeds []*feed, in engine.Inlet) {
+	wait := time.Duration(s.config.Poll.Every)
+	err := s.drain(ctx, f, in)
+	if err == nil {
+		f.pause = 0
+		f.due = time.Now().Add(wait)
+		return
+	}
+	wait = max(wait, f.pause.after(err))
+	f.due = time.Now().Add(wait)
+	if ctx.Err() != nil {
+		return
+	}
+	s.log.Warn("sonzai: taking notifications, will try again", "of", f.name, "in", wait.Round(time.Second), "error", err)
+	var refusal *apiError
+	if errors.As(err, &refusal) && refusal.status == http.StatusTooManyRequests {
+		for _, other := range feeds {
+			other.due = f.due
 		}
 	}
-	return worst
 }
 
 // drain takes what a feed has. A list has no cursor: one that is full may have
@@ -136,14 +137,16 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
+// longestPause is the longest wait of our own; sonzai may ask for more.
+const longestPause = 5 * time.Minute
+
 // pause is how often in a row something failed.
 type pause int
 
 // after is how long to wait after one more failure: doubling from a second to
 // five minutes with some jitter, or what sonzai asked for if that is more.
 func (p *pause) after(err error) time.Duration {
-	const longest = 5 * time.Minute
-	wait := min(time.Second<<min(*p, 20), longest)
+	wait := min(time.Second<<min(*p, 20), longestPause)
 	*p++
 	wait += rand.N(wait/4 + 1)
 	var refusal *apiError

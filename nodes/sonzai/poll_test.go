@@ -307,12 +307,24 @@ func TestTheTroubleOfOneAgentIsNotThatOfTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
 		api := &fakeAPI{idKey: "message_id", pending: []json.RawMessage{message(1)}}
-		api.say(reply(404, string(readFile(t, "api", "error.problem.json"))))
+		api.refuse, api.refusal = "/agents/typo/", reply(404, string(readFile(t, "api", "error.problem.json")))
 		in := &enginetest.Inlet{}
 		stop := run(t, newTest(t, "poll: {api_key: sk_1, agents: [typo, aiko]}", env), api, in)
 		defer stop()
 		if n := len(in.Events()); n != 1 {
 			t.Errorf("%d events", n)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		looks := map[bool]int{}
+		for _, call := range api.seen() {
+			looks[strings.Contains(call, "typo")]++
+		}
+		if n := looks[false]; n != 122 { // every 30 s, and one to consume
+			t.Errorf("%d calls for the other agent in an hour", n)
+		}
+		if n := looks[true]; n < 12 || n > 20 {
+			t.Errorf("%d looks at the one that is not there", n)
 		}
 		for _, want := range []string{"agent typo", "validation failed", "body.webhook_url: expected string to be RFC 3986 uri", "names of agents"} {
 			if !strings.Contains(log.String(), want) {
