@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -154,7 +155,7 @@ func (c *compiler) method(n *ast.CallNode, callee *ast.MemberNode) part {
 	loc := callee.Property.Location()
 	property, ok := callee.Property.(*ast.StringNode)
 	if !ok || !base.kinds.has(isTime|isDuration) {
-		d := c.mistakeAt(loc.From, loc.To, "%s is %s, which has no functions of its own", c.show(callee.Node), base.kinds)
+		d := c.mistakeAt(loc.From, loc.To, "%s is %s, which has no functions of its own", cmp.Or(c.show(callee.Node), "this"), base.kinds)
 		if ok && functions[property.Value] != nil && !c.src.hidden {
 			d.Hint = "write " + property.Value + "(…) around it, or | " + property.Value + "()"
 		} else if ok && methods[property.Value] != nil {

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 
@@ -72,12 +71,12 @@ func (c *compiler) mistakeAt(from, to int, format string, args ...any) *flows.Di
 	return &c.diags[len(c.diags)-1]
 }
 
-// show is n for a message, unless it may be secret.
+// show is n for a message; it is empty if n may be secret.
 func (c *compiler) show(n ast.Node) string {
 	if c.nodes > mostNodes {
 		return ""
 	}
-	return cmp.Or(c.site(n, n).label(0), "this")
+	return c.site(n, n).label(0)
 }
 
 // quote is a name of the expression for a message, unless it may be secret.

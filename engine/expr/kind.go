@@ -28,6 +28,9 @@ const (
 var kindNames = [...]string{"nil", "true or false", "a number", "text", "a list", "a map", "a time", "a duration", "a time zone"}
 
 func (k kinds) String() string {
+	if k|isNil == isJSON {
+		return "a value of JSON"
+	}
 	var names []string
 	for rest := k; rest != 0; rest &= rest - 1 {
 		names = append(names, kindNames[bits.TrailingZeros16(uint16(rest))])

@@ -48,6 +48,7 @@ func uniq(s *state, args []any) any {
 	s.take(len(list) * itemSize)
 	seen := make(map[string]bool, len(list))
 	kept := []any{}
+	s.spend(16 * len(list))
 	for _, item := range list {
 		key := string(s.write(nil, item, true, 0))
 		if !seen[key] {

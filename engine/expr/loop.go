@@ -240,6 +240,7 @@ func (l *loop) group() part {
 				s.fail("%s is %s, and a group is by text or a number", s.name(0), k)
 			}
 			key := s.text(v)
+			s.scan(len(key))
 			group, _ := groups[key].([]any)
 			if group == nil {
 				s.take(entrySize + len(key))

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -126,7 +127,11 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 	}
 	d.Hint = flows.DidYouMean(n.Value, known)
 	if !strings.HasPrefix(d.Hint, "did you mean") && !c.src.hidden {
-		d.Hint = strings.TrimPrefix(d.Hint+`; text is written in quotes: "`+n.Value+`"`, "; ")
+		meant := n.Value
+		if text := strings.TrimSpace(c.src.text); words.MatchString(text) {
+			meant = text
+		}
+		d.Hint = strings.TrimPrefix(d.Hint+"; "+textHint(meant), "; ")
 	}
 	return unknown
 }
@@ -227,7 +232,7 @@ func (c *compiler) readable(n *ast.MemberNode, p part, what string) bool {
 	if p.kinds.has(has) {
 		return true
 	}
-	d := c.mistake(n, "%s is %s, which %s", c.show(n.Node), p.kinds, what)
+	d := c.mistake(n, "%s is %s, which %s", cmp.Or(c.show(n.Node), "this"), p.kinds, what)
 	if p.kinds == isTime || p.kinds == isDuration {
 		if s, ok := n.Property.(*ast.StringNode); ok {
 			d.Hint = methodHint(p.kinds, s.Value)
@@ -281,7 +286,7 @@ func (s *state) index(v, key any) any {
 			return s.norm(v[i])
 		}
 	case string:
-		s.scan(len(v))
+		s.spend(len(v) >> 3)
 		if i, ok := place(key, utf8.RuneCountInString(v)); ok {
 			return runes(v, i, i+1)
 		}

@@ -289,11 +289,14 @@ func rounded(round func(float64) float64) func(*state, []any) any {
 	}
 }
 
+// longNumber is how many bytes a number may have that is made of text.
+const longNumber = 64
+
 func toInt(s *state, args []any) any {
 	switch v := args[0].(type) {
 	case string:
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
+		n, err := strconv.ParseInt(v[:min(len(v), longNumber)], 10, 64)
+		if err != nil || len(v) > longNumber {
 			s.fail("%s is no whole number", s.name(0))
 		}
 		return n
@@ -308,8 +311,8 @@ func toInt(s *state, args []any) any {
 
 func toFloat(s *state, args []any) any {
 	if v, ok := args[0].(string); ok {
-		f, err := strconv.ParseFloat(v, 64)
-		if err != nil || f-f != 0 {
+		f, err := strconv.ParseFloat(v[:min(len(v), longNumber)], 64)
+		if err != nil || f-f != 0 || len(v) > longNumber {
 			s.fail("%s is no number", s.name(0))
 		}
 		return f

@@ -72,12 +72,12 @@ func (c *compiler) unary(n *ast.UnaryNode) part {
 	of := c.node(n.Node)
 	at := c.site(n, n.Node)
 	if n.Operator == "not" || n.Operator == "!" {
-		if !c.want(n.Node, of, isBool, n.Operator+" is of what is true or false") {
+		if !c.want(n.Node, of, isBool, n.Operator+" takes true or false") {
 			return unknown
 		}
 		return c.fold(part{kinds: isBool, code: func(s *state) any { return !s.truth(of.code(s), at, 0) }}, of)
 	}
-	if !c.want(n.Node, of, isNumber|isDuration, n.Operator+" is of a number") {
+	if !c.want(n.Node, of, isNumber|isDuration, n.Operator+" takes a number") {
 		return unknown
 	}
 	negative := n.Operator == "-"
@@ -141,7 +141,7 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 }
 
 func (c *compiler) logic(n *ast.BinaryNode, l, r part, at *site) part {
-	what := n.Operator + " is between what is true or false"
+	what := n.Operator + " takes true or false"
 	okLeft, okRight := c.want(n.Left, l, isBool, what), c.want(n.Right, r, isBool, what)
 	if !okLeft || !okRight {
 		return unknown
@@ -161,7 +161,7 @@ func (c *compiler) operands(n *ast.BinaryNode, op operation, l, r part) (gives k
 	if op.pairs == nil { // == and !=
 		a, b := l.kinds&^isNil, r.kinds&^isNil
 		if a != 0 && b != 0 && !a.has(b) {
-			d := c.mistake(n, "%s is never equal to %s", a, b)
+			d := c.mistake(n, "%s is never equal to %s", named(c.show(n.Left), a), named(c.show(n.Right), b))
 			d.Hint = castHint(a, b)
 			return 0
 		}
@@ -175,18 +175,20 @@ func (c *compiler) operands(n *ast.BinaryNode, op operation, l, r part) (gives k
 	if gives != 0 {
 		return gives
 	}
-	c.mistake(n, "%s", cannot(n.Operator, "", "", l.kinds, r.kinds)).Hint = castHint(l.kinds, r.kinds)
+	c.mistake(n, "%s", cannot(n.Operator, c.show(n.Left), c.show(n.Right), l.kinds, r.kinds)).Hint = castHint(l.kinds, r.kinds)
 	return 0
+}
+
+// named is what a message calls an operand of some kind.
+func named(name string, k kinds) string {
+	if name == "" || name == k.String() {
+		return k.String()
+	}
+	return name + " (" + k.String() + ")"
 }
 
 // cannot says that an operator does not work on two values.
 func cannot(operator, left, right string, l, r kinds) string {
-	named := func(name string, k kinds) string {
-		if name == "" || name == k.String() {
-			return k.String()
-		}
-		return name + " (" + k.String() + ")"
-	}
 	a, b := named(left, l), named(right, r)
 	switch operator {
 	case "in":
@@ -407,6 +409,7 @@ func (s *state) matches(a, b any) any {
 	if !okText || !okPattern {
 		s.failPair(a, b)
 	}
+	s.spend(min(patternCost(pattern), mostSteps+1))
 	re, err := compilePattern(pattern)
 	if err != nil {
 		s.fail("%v", err)
@@ -417,6 +420,10 @@ func (s *state) matches(a, b any) any {
 
 // pattern compiles `left matches "text"`, or tells what is wrong with text.
 func (c *compiler) pattern(n *ast.BinaryNode, left part, text string) code {
+	if c.folded += patternCost(text); c.folded > mostSteps {
+		c.mistake(n.Right, "this expression takes too long to compile: its regular expressions are too large")
+		return nil
+	}
 	re, err := compilePattern(text)
 	if err != nil {
 		c.mistake(n.Right, "%v", err)

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
@@ -27,18 +30,22 @@ const substituted = len("${X}")
 
 func newSource(v *flows.Value, text string, from int) *source {
 	src := &source{v: v, text: text, from: from}
-	if v.Span.File == nil {
-		return src // written in Go
+	src.hidden = src.hides(0, utf8.RuneCountInString(text))
+	return src
+}
+
+// hides reports whether some runes may have come from ${…}.
+func (src *source) hides(from, to int) bool {
+	if src.v.Span.File == nil {
+		return false // written in Go
 	}
-	runes := len([]rune(text))
-	for i := range runes {
+	for i := from; i < to; i++ {
 		at := src.span(i, i+1)
-		if at.Length >= substituted || at == v.Span && runes > 1 {
-			src.hidden = true
-			break
+		if at.Length >= substituted || at == src.v.Span && at.Length > 1 {
+			return true
 		}
 	}
-	return src
+	return false
 }
 
 // span is the place of some runes of the expression.
@@ -75,24 +82,10 @@ func (at *site) label(i int) string {
 		return ""
 	}
 	n := at.parts[i]
-	if at.src.hidden && !isPath(n) {
+	if at.src.hidden && at.src.hides(extent(n)) {
 		return ""
 	}
 	return shorten(n.String())
-}
-
-// isPath reports whether n is a name with fields: data.room.name.
-func isPath(n ast.Node) bool {
-	switch n := n.(type) {
-	case *ast.IdentifierNode, *ast.PointerNode:
-		return true
-	case *ast.ChainNode:
-		return isPath(n.Node)
-	case *ast.MemberNode:
-		_, field := n.Property.(*ast.StringNode)
-		return field && isPath(n.Node)
-	}
-	return false
 }
 
 func shorten(s string) string {
@@ -135,6 +128,11 @@ func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
 	if strings.TrimSpace(src.text) == "" {
 		return nil, whole("an expression is missing here")
 	}
+	if day.MatchString(src.text) {
+		diags = whole("a date without quotes is a subtraction")
+		diags[0].Hint = textHint(src.text)
+		return nil, diags
+	}
 	defer func() {
 		if recover() != nil {
 			n, diags = nil, whole("this can't be read as an expression")
@@ -150,21 +148,41 @@ func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
 	}
 	d := src.v.Errorf("this can't be read as an expression")
 	d.Span = src.span(at.From, at.To)
-	explain(&d, at.Message, src)
+	explain(&d, at.From, at.Message, src)
 	return nil, flows.Diagnostics{d}
+}
+
+// number is the place of the number that ends before rune at, since the parser
+// has gone on when it finds that it can't be read.
+func (src *source) number(at int) flows.Span {
+	text := []rune(src.text)
+	to := min(at, len(text))
+	for to > 0 && !unicode.IsDigit(text[to-1]) && !unicode.IsLetter(text[to-1]) {
+		to--
+	}
+	from := to
+	for from > 0 && (unicode.IsDigit(text[from-1]) || unicode.IsLetter(text[from-1]) || strings.ContainsRune("._", text[from-1])) {
+		from--
+	}
+	return src.span(from, to)
 }
 
 var unexpected = regexp.MustCompile(`unexpected token (\w+)(?:\((.*?)\))?\)?$`)
 
 // explain says in the words of this project what the parser found.
-func explain(d *flows.Diagnostic, message string, src *source) {
+func explain(d *flows.Diagnostic, at int, message string, src *source) {
 	m := unexpected.FindStringSubmatch(message)
 	switch {
+	case strings.HasPrefix(strings.TrimSpace(src.text), opens):
+		d.Message, d.Hint = "text with {{ }} can't be used here", "write the expression without the braces"
 	case m != nil && m[1] == "EOF", strings.HasPrefix(message, "unexpected end"):
 		d.Message = "the expression ends too early"
 	case m != nil && !src.hidden:
 		d.Message = "unexpected " + m[2]
 		d.Hint = hints[strings.Trim(m[2], `"`)]
+		if m[1] == "Identifier" {
+			d.Hint = textHint(src.text)
+		}
 	case strings.Contains(message, "literal not terminated"):
 		d.Message = "a text in quotes is not closed"
 	case strings.Contains(message, "char escape"):
@@ -180,22 +198,30 @@ func explain(d *flows.Diagnostic, message string, src *source) {
 	case strings.HasPrefix(message, "Operator ("):
 		d.Message = "?? stands beside another operator"
 		d.Hint = "put one of them in parentheses"
-	case strings.Contains(message, "literal:"), strings.Contains(message, "bad number"):
+	case strings.Contains(message, "literal:"), strings.Contains(message, "bad number"), strings.HasSuffix(message, "is too large"):
 		d.Message = "this is no number that can be read"
+		d.Span = src.number(at)
 	case strings.HasPrefix(message, "expected at least"):
 		d.Message = "an argument is missing"
 	case strings.HasPrefix(message, "a map key"):
 		d.Message = "a key of a map is text, a number, a name, or an expression in parentheses"
-		if strings.HasPrefix(strings.TrimSpace(src.text), opens) {
-			d.Message, d.Hint = "text with {{ }} can't be used here", "write the expression without the braces"
-		}
 	}
 }
+
+// textHint is for what reads as names and was meant as text.
+func textHint(text string) string { return "text is written in quotes: " + strconv.Quote(shorten(text)) }
+
+// day is a date as YAML users write it.
+var day = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+
+// words is an expression that is likely text without its quotes.
+var words = regexp.MustCompile(`^[\pL_][\pL\pN_-]*$`)
 
 var hints = map[string]string{
 	"=":   "write == to compare",
 	"===": "write == to compare",
 	"#":   "# is the item of a list, inside map, filter, any and the like",
 	".":   "a name is missing before the dot",
+	":":   "a map inside map(…) and the like stands in parentheses: ({name: 1})",
 	"&":   "write && or and",
 }

@@ -17,9 +17,23 @@ type pattern struct {
 }
 
 const (
-	patternSteps = 200     // steps that compiling takes for each instruction
 	longPattern  = 4 << 10 // bytes of a pattern
+	patternSteps = 200     // steps that compiling takes for a byte or instruction
+	classSteps   = 5_000   // steps that a class like \pL takes
+	foldedSteps  = 500_000 // steps that (?i) takes for a range like \x{41}-\x{1e942}
 )
+
+// foldedRange is a range of characters that may be large.
+var foldedRange = regexp.MustCompile(`-(\\x|[^\x00-\x7f])`)
+
+// patternCost is the steps that compiling a pattern takes, at most.
+func patternCost(text string) int {
+	cost := len(text)*patternSteps + (strings.Count(text, `\p`)+strings.Count(text, `\P`))*classSteps
+	if strings.Contains(text, "(?") {
+		cost += len(foldedRange.FindAllStringIndex(text, -1)) * foldedSteps
+	}
+	return cost
+}
 
 func compilePattern(text string) (*pattern, error) {
 	tooLarge := fmt.Errorf("this regular expression is too large: it has more than %d parts, repetitions counted out", mostPattern)

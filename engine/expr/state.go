@@ -24,6 +24,7 @@ type state struct {
 
 	steps int  // that are left
 	bytes int  // that are left
+	size  int  // that the result may still grow
 	built bool // whether a text, list or map was made
 
 	site   *site   // what is being done, for messages
@@ -44,7 +45,8 @@ var states = sync.Pool{New: func() any { return new(state) }}
 
 func newState(e *engine.Event, names map[string]any) *state {
 	s := states.Get().(*state)
-	s.event, s.names, s.steps, s.bytes = e, names, mostSteps, mostBytes
+	s.event, s.names = e, names
+	s.steps, s.bytes, s.size = mostSteps, mostBytes, mostResult
 	return s
 }
 
@@ -173,7 +175,7 @@ func (s *state) plain(v any, depth int) any {
 	case nil, bool, int64:
 		return v
 	case string:
-		s.take(len(v))
+		s.hold(1, len(v))
 		return v
 	case float64:
 		if v-v != 0 {
@@ -185,12 +187,10 @@ func (s *state) plain(v any, depth int) any {
 	case time.Duration, *time.Location:
 		return fmt.Sprint(v)
 	case []any:
-		s.spend(len(v))
-		s.take(len(v) * writtenSize)
+		s.hold(len(v), 0)
 		return s.plainList(v, depth)
 	case map[string]any:
-		s.spend(4 * len(v))
-		s.take(len(v) * writtenSize)
+		s.hold(2*len(v), 0)
 		return s.plainMap(v, depth)
 	}
 	return s.plain(s.convert(v), depth)
@@ -216,7 +216,7 @@ func (s *state) plainList(list []any, depth int) any {
 func (s *state) plainMap(m map[string]any, depth int) any {
 	out, copied := m, false
 	for k, item := range m {
-		s.take(len(k))
+		s.hold(0, len(k))
 		p := s.plain(item, depth+1)
 		if same(p, item) {
 			continue

@@ -36,7 +36,7 @@ func (s *state) text(v any) string {
 
 func trim(s *state, args []any) any {
 	text := args[0].(string)
-	s.scan(len(text))
+	s.spend(len(text) >> 3)
 	if len(args) == 2 {
 		cut := args[1].(string)
 		s.spend(len(text) / 8 * min(len(cut), 64))

@@ -26,7 +26,7 @@ func (s *state) write(b []byte, v any, key bool, depth int) []byte {
 		b = append(b, "null"...)
 	case string:
 		s.take(len(v))
-		s.spend(len(v) >> 2)
+		s.spend(len(v) >> 1)
 		b = appendQuoted(b, v)
 	case []any:
 		return s.writeList(b, v, key, depth)
@@ -45,7 +45,7 @@ func (s *state) write(b []byte, v any, key bool, depth int) []byte {
 	default: // true, false and numbers
 		b = append(b, s.text(v)...)
 	}
-	s.spend(2)
+	s.spend(4)
 	s.take(len(b) - before)
 	return b
 }
