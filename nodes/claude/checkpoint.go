@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/flowd/flowd/engine"
 )
 
-// The keys of the checkpoints.
+// The keys of the checkpoints, behind what [source.key] puts before them.
 const (
 	baselineKey  = "baseline"
 	processesKey = "processes"
 	filePrefix   = "file/"
 )
+
+// key is the key of a checkpoint. Each folder of transcripts has its own: in
+// another one, everything is there for the first time.
+func (s *source) key(name string) string { return identify(s.dir)[:8] + "/" + name }
 
 // A baseline is what was there on the first start. Files that it names and
 // that have no checkpoint were never read.
@@ -45,23 +47,28 @@ type checkpoint struct {
 }
 
 // load decodes a checkpoint, if there is one.
-func load(ctx context.Context, c engine.Checkpoints, key string, into any) (found bool, err error) {
-	value, err := c.Load(ctx, key)
+func (s *source) load(ctx context.Context, name string, into any) (found bool, err error) {
+	value, err := s.env.Checkpoints.Load(ctx, s.key(name))
 	if err == nil && value != nil {
 		err = json.Unmarshal(value, into)
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading checkpoint %q: %w", key, err)
+		return false, fmt.Errorf("reading checkpoint %q: %w", name, err)
 	}
 	return value != nil, nil
 }
 
-// save saves v also when ctx has just ended: what it tells has happened.
-func save(ctx context.Context, c engine.Checkpoints, key string, v any) error {
+// save saves v, or removes the checkpoint if v is nil, also when ctx has just
+// ended: what it tells has happened.
+func (s *source) save(ctx context.Context, name string, v any) error {
 	ctx, cancel := linger(ctx)
 	defer cancel()
-	if err := c.Save(ctx, key, encode(v)); err != nil {
-		return fmt.Errorf("saving checkpoint %q: %w", key, err)
+	var value []byte
+	if v != nil {
+		value = encode(v)
+	}
+	if err := s.env.Checkpoints.Save(ctx, s.key(name), value); err != nil {
+		return fmt.Errorf("saving checkpoint %q: %w", name, err)
 	}
 	return nil
 }
@@ -71,7 +78,7 @@ func save(ctx context.Context, c engine.Checkpoints, key string, v any) error {
 func (s *source) checkpoints(ctx context.Context) (map[string]checkpoint, error) {
 	all := map[string]checkpoint{}
 	err := s.env.Checkpoints.Range(ctx, func(key string, value []byte) bool {
-		path, ok := strings.CutPrefix(key, filePrefix)
+		path, ok := strings.CutPrefix(key, s.key(filePrefix))
 		if !ok {
 			return true
 		}
@@ -86,10 +93,10 @@ func (s *source) checkpoints(ctx context.Context) (map[string]checkpoint, error)
 	return all, err
 }
 
-// save saves how far f was read.
-func (w *watcher) save(ctx context.Context, f *file) error {
+// saveFile saves how far f was read.
+func (w *watcher) saveFile(ctx context.Context, f *file) error {
 	c := checkpoint{fingerprint: f.print, Size: f.size, Time: f.time, State: f.t.state}
-	if err := save(ctx, w.env.Checkpoints, filePrefix+f.path, c); err != nil {
+	if err := w.save(ctx, filePrefix+f.path, c); err != nil {
 		return err
 	}
 	f.dirty = false

@@ -85,9 +85,6 @@ func (c *Config) Validate(report flows.Report) {
 	}
 }
 
-// helpers reports whether the files of helpers are read.
-func (c *Config) helpers() bool { return c.Subagents || c.Mode == "line" }
-
 // StartAt is where reading begins on the first start: at the end of what is
 // there, at a time, or, the zero value, at the beginning.
 type StartAt struct {
@@ -132,7 +129,7 @@ type source struct {
 
 	ways     *ways
 	confirms chan confirmation
-	followed sync.Map // the sessions whose transcripts are watched
+	followed sync.Map // the sessions whose transcripts are watched; true for those from before the start
 	pids     sync.Map // of the running processes, by session
 }
 

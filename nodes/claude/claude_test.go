@@ -84,12 +84,12 @@ func TestWhichFilesAreTranscripts(t *testing.T) {
 		OK      bool
 	}
 	for path, want := range map[string]answer{
-		"-p/" + id + ".jsonl":                                    {id, true},
-		"-p/notes.jsonl":                                         {},
-		id + ".jsonl":                                            {},
-		"-p/" + id + ".json":                                     {},
-		"-p/agent-a1.jsonl":                                      {"", true},
-		"-p/" + id + "/subagents/agent-a1.jsonl":                 {id, true},
+		"-p/" + id + ".jsonl":                    {id, true},
+		"-p/notes.jsonl":                         {},
+		id + ".jsonl":                            {},
+		"-p/" + id + ".json":                     {},
+		"-p/agent-a1.jsonl":                      {"", true},
+		"-p/" + id + "/subagents/agent-a1.jsonl": {id, true},
 		"-p/" + id + "/subagents/workflows/r1/agent-a1.jsonl":    {id, true},
 		"-p/" + id + "/subagents/agent-acompact-1.jsonl":         {},
 		"-p/" + id + "/subagents/journal.jsonl":                  {},

@@ -68,7 +68,7 @@ type registry struct {
 // those that start_at takes in.
 func (s *source) noteProcesses(ctx context.Context) error {
 	r := s.registry(nil)
-	known, err := load(ctx, s.env.Checkpoints, processesKey, &r.known)
+	known, err := s.load(ctx, processesKey, &r.known)
 	if err != nil || known {
 		return err
 	}
@@ -80,7 +80,7 @@ func (s *source) noteProcesses(ctx context.Context) error {
 			r.known[name] = p
 		}
 	}
-	return save(ctx, s.env.Checkpoints, processesKey, r.known)
+	return s.save(ctx, processesKey, r.known)
 }
 
 func (s *source) registry(in engine.Inlet) *registry {
@@ -104,7 +104,7 @@ func (s *source) watchProcesses(ctx context.Context, in engine.Inlet) error {
 }
 
 func (r *registry) loop(ctx context.Context) error {
-	if _, err := load(ctx, r.env.Checkpoints, processesKey, &r.known); err != nil {
+	if _, err := r.load(ctx, processesKey, &r.known); err != nil {
 		return err
 	}
 	for _, p := range r.known {
@@ -172,7 +172,7 @@ func (r *registry) scan(ctx context.Context) error {
 	if !changed {
 		return nil
 	}
-	return save(ctx, r.env.Checkpoints, processesKey, r.known)
+	return r.save(ctx, processesKey, r.known)
 }
 
 // list reads the registry. A file that can't be read is being written.
@@ -251,7 +251,8 @@ func (r *registry) begin(ctx context.Context, p *process) error {
 		PID:  &pid, Source: (&record{Entrypoint: p.Entrypoint}).source(), origin: p.origin(),
 	}
 	var id []string
-	if !r.ways.begin(p.SessionID) {
+	before, _ := r.followed.Load(p.SessionID)
+	if !r.ways.begin(p.SessionID) || before == true {
 		payload.Resumed = true
 		id = p.id()
 	}
@@ -287,5 +288,5 @@ func (r *registry) end(ctx context.Context, p *process) error {
 	if err := r.put(ctx, r.in, viaRegistry, f); err != nil {
 		return err
 	}
-	return save(ctx, r.env.Checkpoints, processesKey, r.known)
+	return r.save(ctx, processesKey, r.known)
 }

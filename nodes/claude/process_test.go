@@ -184,6 +184,37 @@ func TestAProcessThatIsLookedForIsFoundGone(t *testing.T) {
 	}
 }
 
+func TestTheEndOfAProcessIsReported(t *testing.T) {
+	c := newChild(t)
+	p, ok := find(c.Process.Pid, procStart(t, c.Process.Pid))
+	if _, polled := p.(polled); polled {
+		t.Skip("this system does not report it")
+	}
+	if !ok {
+		t.Fatal("it is not there")
+	}
+	gone := make(chan bool)
+	go func() { gone <- p.wait(t.Context(), time.Hour) }()
+	c.kill()
+	if !<-gone {
+		t.Error("it was not reported")
+	}
+	if _, ok := find(c.Process.Pid, ""); ok {
+		t.Error("it is still there")
+	}
+}
+
+func TestAProcessThatResumesASessionIsToldAsResumed(t *testing.T) {
+	b := newBench(t, processes())
+	b.add(b.path("-a", "simple.jsonl"), readFile(t, "testdata/simple.jsonl"))
+	b.start()
+	b.wait(0)
+	b.register(1<<30, "", demo)
+	if p := data(t, b.wait(1)[0]); p["resumed"] != true {
+		t.Errorf("it is %v", p)
+	}
+}
+
 func TestASessionStartIsOneEventByRegistryTranscriptAndHook(t *testing.T) {
 	config := processes()
 	config.Path = "/claude"

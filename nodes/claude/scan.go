@@ -85,7 +85,7 @@ func (w *watcher) listFolder(folder string, listed map[string]fs.FileInfo) {
 				w.listFolder(path, listed)
 			}
 		case info.Mode().IsRegular():
-			if _, ok := transcriptOf(path, w.config.helpers()); ok {
+			if _, ok := transcriptOf(path, w.helpers); ok {
 				listed[path] = info
 			}
 		}
@@ -101,7 +101,7 @@ func (w *watcher) holds(path string) bool {
 	switch {
 	case len(parts) == 1:
 		return true
-	case !w.config.helpers() || len(parts) > maxDepth || !sessionName.MatchString(parts[1]):
+	case !w.helpers || len(parts) > maxDepth || !sessionName.MatchString(parts[1]):
 		return false
 	}
 	return len(parts) == 2 || parts[2] == "subagents"
@@ -128,14 +128,18 @@ func (w *watcher) file(ctx context.Context, path string, listed map[string]fs.Fi
 	session, _ := transcriptOf(path, true)
 	f := &file{path: path, t: newTranscript(&w.config, session, w.uuids, w.ways, now.Add(-slack))}
 	w.files[path] = f
-	if f.session() != "" {
-		w.followed.Store(f.session(), true)
-	}
+	known := false
+	defer func() {
+		if f.session() != "" {
+			w.followed.Store(f.session(), known)
+		}
+	}()
 	was := func(old string) bool { // path, or the same file before it was moved
 		return old == path || listed[old] == nil && filepath.Base(old) == filepath.Base(path)
 	}
 	for old, c := range w.saved {
 		if was(old) {
+			known = true
 			f.fresh, f.print, f.size, f.time = true, c.fingerprint, c.Size, c.Time
 			f.t.resume(c.State)
 			delete(w.saved, old)
@@ -148,6 +152,7 @@ func (w *watcher) file(ctx context.Context, path string, listed map[string]fs.Fi
 	}
 	for old, size := range w.base.Sizes {
 		if was(old) {
+			known = true
 			f.t.state.Base, f.t.state.Cutoff = size, w.base.Cutoff
 			if info.Size() == size && info.ModTime().Before(w.base.Cutoff) {
 				f.size, f.time = size, info.ModTime() // nothing to tell of before it grows
@@ -162,10 +167,10 @@ func (w *watcher) rename(ctx context.Context, f *file, path string) error {
 	old := f.path
 	f.path = path
 	w.files[path] = f
-	if err := w.save(ctx, f); err != nil {
+	if err := w.saveFile(ctx, f); err != nil {
 		return err
 	}
-	return w.env.Checkpoints.Save(ctx, filePrefix+old, nil)
+	return w.save(ctx, filePrefix+old, nil)
 }
 
 // drop forgets what is gone for good. Where a folder could not be read, or
@@ -180,13 +185,13 @@ func (w *watcher) drop(ctx context.Context, listed map[string]fs.FileInfo, now t
 		}
 		delete(w.files, path)
 		w.followed.Delete(f.session())
-		if err := w.env.Checkpoints.Save(ctx, filePrefix+path, nil); err != nil {
+		if err := w.save(ctx, filePrefix+path, nil); err != nil {
 			return err
 		}
 	}
 	for path := range w.saved { // gone while we were
 		delete(w.saved, path)
-		if err := w.env.Checkpoints.Save(ctx, filePrefix+path, nil); err != nil {
+		if err := w.save(ctx, filePrefix+path, nil); err != nil {
 			return err
 		}
 	}

@@ -24,12 +24,13 @@ import (
 // and then.
 type watcher struct {
 	*source
-	in     engine.Inlet
-	base   baseline
-	uuids  *seen
-	files  map[string]*file
-	saved  map[string]checkpoint // of files that were not seen since the start
-	notify *fsnotify.Watcher     // nil if there is none
+	in      engine.Inlet
+	helpers bool // their files are read
+	base    baseline
+	uuids   *seen
+	files   map[string]*file
+	saved   map[string]checkpoint // of files that were not seen since the start
+	notify  *fsnotify.Watcher     // nil if there is none
 
 	marked map[string]bool // files to look at soon
 	blind  bool            // some folder is not watched
@@ -50,7 +51,10 @@ type confirmation struct {
 
 // watchTranscripts follows the transcripts until ctx is done.
 func (s *source) watchTranscripts(ctx context.Context, in engine.Inlet) error {
-	w := &watcher{source: s, in: in, uuids: newSeen(maxSeen), files: map[string]*file{}, marked: map[string]bool{}}
+	w := &watcher{
+		source: s, in: in, helpers: s.config.Subagents || s.config.Mode == "line",
+		uuids: newSeen(maxSeen), files: map[string]*file{}, marked: map[string]bool{},
+	}
 	if err := w.start(ctx); err != nil {
 		return err
 	}
@@ -66,23 +70,27 @@ func (s *source) watchTranscripts(ctx context.Context, in engine.Inlet) error {
 // noteFiles notes on the first start which files there are.
 func (s *source) noteFiles(ctx context.Context) error {
 	var base baseline
-	known, err := load(ctx, s.env.Checkpoints, baselineKey, &base)
+	known, err := s.load(ctx, baselineKey, &base)
 	if err != nil || known {
 		return err
 	}
 	base = baseline{Cutoff: s.config.StartAt.cutoff(), Sizes: map[string]int64{}}
-	for path, info := range (&watcher{source: s}).list() {
+	// Of helpers too, so that they are not all new when they are asked for.
+	for path, info := range (&watcher{source: s, helpers: true}).list() {
 		base.Sizes[path] = info.Size()
 	}
-	return save(ctx, s.env.Checkpoints, baselineKey, base)
+	return s.save(ctx, baselineKey, base)
 }
 
 func (w *watcher) start(ctx context.Context) (err error) {
 	if w.saved, err = w.checkpoints(ctx); err != nil {
 		return err
 	}
-	if _, err = load(ctx, w.env.Checkpoints, baselineKey, &w.base); err != nil {
+	if _, err = w.load(ctx, baselineKey, &w.base); err != nil {
 		return err
+	}
+	if _, err := os.Stat(w.dir); err != nil {
+		w.env.Log.Info("there are no transcripts yet", "dir", w.dir)
 	}
 	if w.notify, err = w.newNotify(); err != nil {
 		w.notify = nil
@@ -102,7 +110,7 @@ func (w *watcher) stop() {
 func (w *watcher) flush(ctx context.Context) error {
 	for _, f := range w.files {
 		if f.dirty {
-			if err := w.save(ctx, f); err != nil {
+			if err := w.saveFile(ctx, f); err != nil {
 				return err
 			}
 		}
@@ -265,7 +273,7 @@ func (w *watcher) tell(ctx context.Context, f *file, events []found) error {
 		f.dirty = false // or it would be saved as read
 		return err
 	}
-	return w.save(ctx, f)
+	return w.saveFile(ctx, f)
 }
 
 // confirm reads the session's transcript and takes what it has as complete.
