@@ -27,10 +27,11 @@ func (f *frame) record(kind byte, fill func(b []byte) []byte) {
 
 // summed adds a record with a checksum of its own.
 func (f *frame) summed(kind byte, fill func(b []byte) []byte) {
+	at := f.pos()
 	f.record(kind, func(b []byte) []byte {
 		start := len(b)
 		b = fill(append(b, 0, 0, 0, 0))
-		binary.LittleEndian.PutUint32(b[start:], f.seg.mark.sum(b[start+4:]))
+		binary.LittleEndian.PutUint32(b[start:], f.seg.mark.sum(at, b[start+4:]))
 		return b
 	})
 }

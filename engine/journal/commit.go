@@ -224,7 +224,7 @@ func (j *Journal) put(ops ...op) error {
 	for _, o := range ops {
 		o.write(f)
 	}
-	f.seg.mark.seal(f.buf)
+	f.seg.mark.seal(f.buf, f.base)
 	j.buf = f.buf
 	err := j.write(f.seg, f.buf, f.base)
 	if err == nil && j.opt.Fsync == Always {

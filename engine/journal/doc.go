@@ -28,9 +28,9 @@
 //
 //	number u32 | salt u32 | length u32 | crc32c u32 | records: kind u8, length uvarint, payload
 //
-// Fixed integers are little-endian. The checksum covers the rest of the frame,
-// mark included: the frames of a file's earlier life as another segment never
-// parse. Records:
+// Fixed integers are little-endian. The checksum covers the mark, the frame's
+// place in the segment and the records: the frames of a file's earlier life as
+// another segment never parse, nor does one that was written elsewhere. Records:
 //
 //	opening     version, number and end of the segment before, place of its summary, time;
 //	            begins a segment. The records of its frame are all flows, cursors and checkpoints
@@ -45,8 +45,8 @@
 //
 // Flows and nodes are named by the first 64 bits of the SHA-256 of their name,
 // so no record needs another to be understood. Keys are the first 128. An event
-// and a dead letter have a checksum of their own (of the segment's mark and the
-// record), since they are read singly.
+// and a dead letter have a checksum of their own (of mark, place and record), since
+// they are read singly.
 //
 // # Invariants
 //
@@ -132,6 +132,8 @@
 // Damage: a frame that does not parse, with frames behind it, or before the end
 // that the next segment states. Open goes on at the next frame of the segment,
 // found by its mark, and reports the bytes skipped and the offsets missing. A
-// read that meets a damaged event reports it and goes on with the next one. An
-// unknown format is refused.
+// read that meets a damaged event reports it and goes on with the next one. Of
+// the newest events of a flow that are in skipped bytes only the bytes are known,
+// unless a cursor or the next segment tells how far the log went. An unknown
+// format is refused.
 package journal

@@ -19,7 +19,7 @@ func TestNothingIsLostWhereverThePowerIsCut(t *testing.T) {
 	}
 	for cut := 1; cut <= total; cut += every {
 		for _, how := range []string{"power cut", "hard power cut", "kill"} {
-			w := newWorld(&at{t, fmt.Sprintf("%s at operation %d", how, cut)}, dice(1))
+			w := newWorld(&place{t, fmt.Sprintf("%s at operation %d", how, cut)}, dice(1))
 			w.fs.CutAfter(cut)
 			if w.open() == nil {
 				w.live(steps)
@@ -31,13 +31,13 @@ func TestNothingIsLostWhereverThePowerIsCut(t *testing.T) {
 	}
 }
 
-// at says where a test is when it fails.
-type at struct {
+// place says where a test is when it fails.
+type place struct {
 	*testing.T
 	where string
 }
 
-func (a *at) Fatalf(format string, args ...any) {
+func (a *place) Fatalf(format string, args ...any) {
 	a.T.Helper()
 	a.T.Fatalf(a.where+": "+format, args...)
 }
@@ -64,7 +64,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			err   error
 			times int
 		}{{syscall.EIO, 1}, {syscall.EIO, 5}, {syscall.ENOSPC, 1}, {syscall.EROFS, 40}} {
-			w := newWorld(&at{t, fmt.Sprintf("%v %d times from operation %d", fault.err, fault.times, n)}, dice(uint64(n)))
+			w := newWorld(&place{t, fmt.Sprintf("%v %d times from operation %d", fault.err, fault.times, n)}, dice(uint64(n)))
 			w.fs.Fault(func(op memfs.Op) error {
 				if op.N >= n && op.N < n+fault.times {
 					return fault.err
@@ -89,7 +89,7 @@ func TestADiskThatFillsAnywhereLosesNothing(t *testing.T) {
 		every = 4 << 10
 	}
 	for room := int64(1 << 10); room < 100<<10; room += every {
-		w := newWorld(&at{t, fmt.Sprintf("%d bytes", room)}, dice(uint64(room)))
+		w := newWorld(&place{t, fmt.Sprintf("%d bytes", room)}, dice(uint64(room)))
 		w.fs.Room(room)
 		if w.open() != nil {
 			w.fs.Room(1 << 40)

@@ -30,20 +30,19 @@ func newMark(number, salt uint32) (m mark) {
 func (m mark) number() uint32 { return binary.LittleEndian.Uint32(m[:4]) }
 func (m mark) salt() uint32   { return binary.LittleEndian.Uint32(m[4:]) }
 
-// sum is the checksum of a record that is read singly.
-func (m mark) sum(record []byte) uint32 {
-	return crc32.Update(crc32.Checksum(m[:], castagnoli), castagnoli, record)
+// sum is the checksum of bytes that belong to a place in the segment.
+func (m mark) sum(at int64, b []byte) uint32 {
+	var place [16]byte
+	copy(place[:], m[:])
+	binary.LittleEndian.PutUint64(place[8:], uint64(at))
+	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, b)
 }
 
 // seal fills in the header of a frame whose records are in place.
-func (m mark) seal(frame []byte) {
+func (m mark) seal(frame []byte, at int64) {
 	copy(frame, m[:])
 	binary.LittleEndian.PutUint32(frame[8:], uint32(len(frame)-frameHeader))
-	binary.LittleEndian.PutUint32(frame[12:], frameSum(frame))
-}
-
-func frameSum(frame []byte) uint32 {
-	return crc32.Update(crc32.Checksum(frame[:12], castagnoli), castagnoli, frame[frameHeader:])
+	binary.LittleEndian.PutUint32(frame[12:], m.sum(at, frame[frameHeader:]))
 }
 
 // A span is a range of bytes of a segment.
@@ -96,7 +95,7 @@ func (s *scanner) frame(pos int64) ([]byte, error) {
 	if err != nil || len(frame) < int(size) {
 		return nil, err
 	}
-	if frameSum(frame) != binary.LittleEndian.Uint32(frame[12:]) {
+	if s.mark.sum(pos, frame[frameHeader:]) != binary.LittleEndian.Uint32(frame[12:]) {
 		return nil, nil
 	}
 	return frame, nil

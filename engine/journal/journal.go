@@ -51,6 +51,9 @@ func (o *Options) setDefaults() error {
 	if o.SegmentSize > maxFrame {
 		return fmt.Errorf("segments of %d bytes are too big, want at most %d", o.SegmentSize, maxFrame)
 	}
+	if o.KeepSize < 4*o.SegmentSize {
+		return fmt.Errorf("a store of %d bytes is too small, want at least %d", o.KeepSize, 4*o.SegmentSize)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

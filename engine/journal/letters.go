@@ -135,7 +135,7 @@ func (l letter) body(id uint64) ([]byte, error) {
 		return nil, errRecord
 	}
 	r := reader[[]byte]{rest: rec.payload}
-	if sum := r.fixed32(); r.bad || sum != l.seg.mark.sum(r.rest) || r.uvarint() != id || r.bad {
+	if sum := r.fixed32(); r.bad || sum != l.seg.mark.sum(l.at, r.rest) || r.uvarint() != id || r.bad {
 		return nil, errRecord
 	}
 	return r.rest, nil

@@ -84,7 +84,7 @@ func (p page) event(whole []byte, at int64, flow uint64, o engine.Offset) (*engi
 	if !ok || r.kind != kindEvent {
 		return nil, 0, errRecord
 	}
-	head, ok := readEventHead(p.seg.mark, r.payload)
+	head, ok := readEventHead(p.seg.mark, at, r.payload)
 	if !ok || head.flow != flow || head.offset != o {
 		return nil, 0, errRecord
 	}
@@ -108,11 +108,11 @@ func (p page) salvage(flow uint64, after, upto engine.Offset, newer []*engine.Ev
 		if err != nil {
 			return nil, false, err
 		}
-		for _, r := range eachRecord(records, at) {
+		for at, r := range eachRecord(records, at) {
 			if r.kind != kindEvent {
 				continue
 			}
-			head, ok := readEventHead(p.seg.mark, r.payload)
+			head, ok := readEventHead(p.seg.mark, at, r.payload)
 			if !ok || head.flow != flow || head.offset <= after || head.offset < p.first || head.offset > upto {
 				continue
 			}
@@ -134,9 +134,9 @@ type eventHead struct {
 	body   []byte
 }
 
-func readEventHead(m mark, payload []byte) (eventHead, bool) {
+func readEventHead(m mark, at int64, payload []byte) (eventHead, bool) {
 	r := reader[[]byte]{rest: payload}
-	if sum := r.fixed32(); r.bad || sum != m.sum(r.rest) {
+	if sum := r.fixed32(); r.bad || sum != m.sum(at, r.rest) {
 		return eventHead{}, false
 	}
 	h := eventHead{flow: r.fixed64(), offset: engine.Offset(r.uvarint()), back: int64(r.uvarint())}

@@ -126,7 +126,7 @@ func (j *Journal) openSegment() error {
 	j.mu.Lock()
 	f.opening(j.segments)
 	j.mu.Unlock()
-	s.mark.seal(f.buf)
+	s.mark.seal(f.buf, 0)
 	j.buf = f.buf
 	err := j.write(s, f.buf, 0)
 	if err == nil {

@@ -431,3 +431,8 @@ func (w *world) options() journal.Options {
 	opt.FS = w.fs
 	return opt
 }
+
+// ended is a context for a read that should not wait.
+func ended() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(bg, 50*time.Millisecond)
+}
