@@ -158,7 +158,7 @@ func (in *inlet) Ask(ctx context.Context, e *Event) (Answer, error) {
 
 func (in *inlet) stamp(batch []*Event) {
 	for _, e := range batch {
-		e.Node = in.node
+		e.Node, e.ask = in.node, nil
 		if e.Time.IsZero() {
 			e.Time = time.Now()
 		}

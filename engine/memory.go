@@ -125,13 +125,17 @@ func (l *memoryLog) add(batch []*Event) (<-chan struct{}, error) {
 	if l.closed {
 		return nil, errStopped
 	}
-	if len(l.events) > 0 && len(l.events)+len(batch) > memoryLogEvents {
+	if len(l.events)+len(batch) > max(memoryLogEvents, len(batch)) {
 		return nil, fmt.Errorf("%w: %d events are in memory", ErrFull, len(l.events))
 	}
 	end := l.end()
 	for _, e := range batch {
 		end++
 		e.Offset = end
+	}
+	if l.queue && len(l.cursors) == 0 { // nobody reads it
+		l.first = end
+		return nil, nil
 	}
 	l.events = append(l.events, batch...)
 	close(l.grown)

@@ -71,7 +71,7 @@ func TestAFlowThatComesBackWhileItIsDrainingGoesOn(t *testing.T) {
 	r.failWith(down("slow"))
 	r.put(t, events(1, 2)...)
 	r.wait(t, "quick", 2)
-	r.apply(t, "flows: {g: {nodes: [{feed: x}, {collect: other}]}}")
+	r.apply(t, "flows: {g: {nodes: [five, {collect: other}]}}")
 	r.apply(t, queued)
 	r.put(t, events(3)...)
 	r.failWith(nil)

@@ -19,8 +19,8 @@ import (
 func All() *engine.Registry {
 	return engine.NewRegistry(expr.Language,
 		livekit.Source, sora.Source, sonzai.Source, claude.Source,
-		web.Webhook, files.Tail, files.Stdin, core.Inject,
+		web.Webhook, files.Tail, files.Stdin, core.Inject, core.TopicIn,
 		core.Filter, core.Switch, core.Transform, core.Dedupe,
-		web.HTTP, slack.Sink, files.File, web.Respond, core.Debug,
+		web.HTTP, slack.Sink, files.File, web.Respond, core.TopicOut, engine.Queue, core.Debug,
 	)
 }

@@ -1,0 +1,122 @@
+package core
+
+import (
+	"context"
+	_ "embed"
+	"regexp"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
+)
+
+//go:embed topic.go
+var topicSource string
+
+// TopicOut writes events to a topic.
+var TopicOut = engine.SinkSpec[TopicConfig]{
+	About: engine.About{
+		Type:    "topic",
+		Summary: "Writes each event to a topic, the durable way from one flow to another, or to many.",
+		Example: "topic: calls",
+		Source:  topicSource,
+	},
+	New: func(c TopicConfig) (engine.Sink, error) { return &topicOut{name: c.Name}, nil },
+}
+
+// TopicIn reads the events of a topic.
+var TopicIn = engine.SourceSpec[TopicConfig]{
+	About: engine.About{
+		Type:    "topic",
+		Summary: "Reads what the topic sinks of that name wrote, each event once in each flow that reads.",
+		Example: "topic: calls",
+		Source:  topicSource,
+	},
+	New: func(c TopicConfig) (engine.Source, error) { return &topicIn{name: c.Name}, nil },
+}
+
+// TopicConfig is the configuration of a topic, either way.
+type TopicConfig struct {
+	// Name is the topic's name: the flows that write it and those that read it
+	// have it in common.
+	Name string `flow:"name,main,required"`
+}
+
+var topicName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// Validate refuses a name that is none.
+func (c *TopicConfig) Validate(report flows.Report) {
+	if !topicName.MatchString(c.Name) {
+		report("name", "want a name of small letters, digits and hyphens, got %q", c.Name)
+	}
+}
+
+type topicOut struct {
+	name string
+	log  engine.Log
+}
+
+func (t *topicOut) Open(ctx context.Context, env *engine.Env) (err error) {
+	t.log, err = env.Topic(ctx, t.name)
+	return err
+}
+
+// Write appends copies: the log of the topic gives them offsets of its own.
+func (t *topicOut) Write(ctx context.Context, batch []*engine.Event) error {
+	copies := make([]*engine.Event, len(batch))
+	for i, e := range batch {
+		copies[i] = e.Copy()
+	}
+	if err := t.log.Append(ctx, copies); err != nil {
+		return engine.Unavailable(err, 0)
+	}
+	return nil
+}
+
+type topicIn struct {
+	name   string
+	cursor engine.Cursor
+}
+
+func (t *topicIn) Open(ctx context.Context, env *engine.Env) error {
+	log, err := env.Topic(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	t.cursor, err = log.Cursor(ctx, env.Flow+"."+env.Node)
+	return err
+}
+
+// Run puts in what the topic holds behind the cursor. Committed is only what
+// is safe in this flow.
+func (t *topicIn) Run(ctx context.Context, in engine.Inlet) error {
+	t.cursor.Seek(t.cursor.Committed())
+	batch := make([]*engine.Event, 256)
+	for {
+		n, err := t.cursor.Next(ctx, batch)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		last := batch[n-1].Offset
+		copies := make([]*engine.Event, n)
+		for i, e := range batch[:n] {
+			copies[i] = e.Copy()
+		}
+		if err := in.Put(ctx, copies...); err != nil {
+			return err
+		}
+		if err := t.cursor.Commit(ctx, last); err != nil {
+			return err
+		}
+	}
+}
+
+var (
+	_ engine.Opener   = (*topicOut)(nil)
+	_ engine.Sink     = (*topicOut)(nil)
+	_ engine.Opener   = (*topicIn)(nil)
+	_ engine.Source   = (*topicIn)(nil)
+	_ flows.Validator = (*TopicConfig)(nil)
+)
