@@ -136,6 +136,7 @@ type source struct {
 // pace is how often things are looked at.
 type pace struct {
 	poll    time.Duration // files touched lately, and processes
+	recent  time.Duration // how long ago lately is
 	rescan  time.Duration // all folders
 	blind   time.Duration // all folders, where the system does not tell of changes
 	settle  time.Duration // from a change to looking at it
@@ -148,7 +149,7 @@ func newSource(c Config) (engine.Source, error) {
 		config: c,
 		ways:   newWays(),
 		pace: pace{
-			poll: time.Second, rescan: 30 * time.Second, blind: 2 * time.Second,
+			poll: time.Second, recent: 5 * time.Minute, rescan: 30 * time.Second, blind: 2 * time.Second,
 			settle: 20 * time.Millisecond, confirm: time.Second, grace: time.Minute,
 		},
 		newNotify: fsnotify.NewWatcher,

@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	readSize = 1 << 20 // bytes read at a time
 	headSize = 1 << 10 // of the beginning of a file that identify it
 	tailSize = 1 << 8  // of the bytes last read
 )
@@ -87,7 +86,8 @@ func transcriptOf(path string, helpers bool) (session string, ok bool) {
 	return "", false
 }
 
-// session is the id that the file is named after; helpers' files have none.
+// session is the id of the session whose own file it is; helpers' files have
+// none.
 func (f *file) session() string {
 	base := strings.TrimSuffix(filepath.Base(f.path), ".jsonl")
 	if sessionName.MatchString(base) {
@@ -101,19 +101,18 @@ func (f *file) changed(info fs.FileInfo) bool {
 	return info.Size() != f.size || !info.ModTime().Equal(f.time)
 }
 
-// read reads what is new in the file and gives it to put, as often as there is
-// some. What put was given is safe when it returns nil, and only then more is
+// read reads what is new in the file, as much at a time as buf takes, and gives
+// what it tells to put. What put was given is safe when it returns nil, and only then more is
 // read.
-func (f *file) read(ctx context.Context, name string, put func([]found) error) error {
+func (f *file) read(ctx context.Context, name string, buf []byte, put func([]found) error) error {
 	r, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := f.check(r); err != nil {
+	if err := f.check(r, buf); err != nil {
 		return err
 	}
-	buf := make([]byte, readSize)
 	for ctx.Err() == nil {
 		n, err := r.ReadAt(buf, f.t.position())
 		if n > 0 {
@@ -121,12 +120,12 @@ func (f *file) read(ctx context.Context, name string, put func([]found) error) e
 			f.t.Touch(now)
 			f.grown = now
 			events := f.t.Feed(now, buf[:n])
-			var failed error
-			if f.print, failed = fingerprintOf(r, f.t.state.Offset); failed != nil {
-				return failed
+			// Without a new one, the file is found changed and is read anew.
+			if print, err := fingerprintOf(r, f.t.state.Offset); err == nil {
+				f.print = print
 			}
-			if failed = put(events); failed != nil {
-				return failed
+			if err := put(events); err != nil {
+				return err
 			}
 			f.dirty = true
 		}
@@ -142,7 +141,7 @@ func (f *file) read(ctx context.Context, name string, put func([]found) error) e
 
 // check finds out whether the file is still the one that was read, and begins
 // it anew if it is not.
-func (f *file) check(r *os.File) error {
+func (f *file) check(r *os.File, buf []byte) error {
 	info, err := r.Stat()
 	if err != nil {
 		return err
@@ -155,7 +154,7 @@ func (f *file) check(r *os.File) error {
 	switch {
 	case f.t.state.Offset == 0 && f.t.frame.size == 0:
 	case same && f.fresh:
-		if err := f.remember(r); err != nil {
+		if err := f.remember(r, buf); err != nil {
 			return err
 		}
 	case !same:
@@ -173,9 +172,8 @@ func (f *file) sameHead(r io.ReaderAt) bool {
 }
 
 // remember learns the uuids of what was read before a restart.
-func (f *file) remember(r io.ReaderAt) error {
+func (f *file) remember(r io.ReaderAt, buf []byte) error {
 	var lines framer
-	buf := make([]byte, readSize)
 	read := io.NewSectionReader(r, 0, f.t.state.Offset)
 	for {
 		n, err := read.Read(buf)

@@ -76,6 +76,10 @@ func records(line []byte, yield func(record []byte)) (damaged int) {
 		line = bytes.ToValidUTF8(line, []byte("\uFFFD"))
 	}
 	line = bytes.TrimSpace(line)
+	if len(line) > 0 && line[0] == '{' && json.Valid(line) {
+		yield(line)
+		return damaged
+	}
 	for range maxTries {
 		if len(line) == 0 {
 			return damaged

@@ -159,44 +159,39 @@ func (s *source) hooked(h hook, fields map[string]json.RawMessage, now time.Time
 		payload = struct {
 			head
 			Via string `json:"via"`
-		}{s.headOf(h, kind, now), viaHook}
+		}{h.head(kind, now), viaHook}
 	case s.config.Level != "full" && !basic[kind]:
 		return found{}
 	case kind == sessionStarted:
 		if !s.ways.begin(h.SessionID) && h.Source != resume {
 			return found{}
 		}
-		fields["reason"] = fields["source"] // source has another meaning there
-		drop(fields, "source")
-	}
-	if kind != h.Name {
-		drop(fields, "session_id")
-		if !s.config.IncludeMessage {
-			drop(fields, "prompt", "last_assistant_message", "compact_summary")
+		if reason, ok := fields["source"]; ok { // which has another meaning there
+			fields["reason"] = reason
+			delete(fields, "source")
 		}
 	}
-	whole := encode(payload)
-	if json.Unmarshal(whole, &fields) != nil { // ours over the hook's
-		return found{}
+	if kind != h.Name && !s.config.IncludeMessage {
+		for _, said := range []string{"prompt", "last_assistant_message", "compact_summary"} {
+			delete(fields, said)
+		}
 	}
+	// Ours over the hook's. It can't fail: it was just encoded.
+	_ = json.Unmarshal(encode(payload), &fields)
 	id := []string{string(encode(fields))}
 	if kind == sessionStarted && h.Source != resume {
 		id = nil // the same by every way
 	}
-	e := newEvent(s.headOf(h, kind, now), now, fields, id...)
+	e := newEvent(h.head(kind, now), now, fields, id...)
 	return found{event: e, agent: h.AgentID, sum: sum}
 }
 
+// resume is the source of a SessionStart and the reason of a SessionEnd when a
+// session is taken up again.
 const resume = "resume"
 
-func drop(fields map[string]json.RawMessage, names ...string) {
-	for _, name := range names {
-		delete(fields, name)
-	}
-}
-
-// headOf begins the payload of a hook, which has no time: it happened now.
-func (s *source) headOf(h hook, kind string, now time.Time) head {
+// head begins the payload of a hook, which has no time: it happened now.
+func (h hook) head(kind string, now time.Time) head {
 	return head{kind, h.SessionID, now.UTC().Format(stamp)}
 }
 
@@ -206,7 +201,7 @@ func (s *source) translate(h hook, now time.Time) (kind, sum string, payload any
 	from := origin{CWD: h.CWD, Model: h.Model, AgentID: h.AgentID, IsSubagent: h.AgentID != "", Via: viaHook}
 	begin := func(k string) head {
 		kind = k
-		return s.headOf(h, k, now)
+		return h.head(k, now)
 	}
 	said := func(role string, content any) *messageBody {
 		if !s.config.IncludeMessage {

@@ -24,10 +24,15 @@ func (w *watcher) scan(ctx context.Context, now time.Time) error {
 	}
 	w.scanAt = now.Add(wait)
 
+	w.missing = nil
 	for path, f := range w.files {
-		if listed[path] == nil && f.gone.IsZero() {
+		if listed[path] != nil {
+			continue
+		}
+		if f.gone.IsZero() {
 			f.gone = now
 		}
+		w.missing = append(w.missing, f)
 	}
 	// In the order of their last change, which is about that of what happened.
 	paths := slices.SortedFunc(maps.Keys(listed), func(a, b string) int {
@@ -77,6 +82,10 @@ func (w *watcher) listFolder(folder string, listed map[string]fs.FileInfo) {
 	}
 	for _, entry := range entries {
 		path := filepath.Join(folder, entry.Name())
+		_, ok := transcriptOf(path, w.helpers)
+		if entry.Type().IsRegular() && !ok {
+			continue
+		}
 		info, err := os.Stat(filepath.Join(w.dir, path)) // follows links
 		switch {
 		case err != nil:
@@ -84,10 +93,8 @@ func (w *watcher) listFolder(folder string, listed map[string]fs.FileInfo) {
 			if w.holds(path) {
 				w.listFolder(path, listed)
 			}
-		case info.Mode().IsRegular():
-			if _, ok := transcriptOf(path, w.helpers); ok {
-				listed[path] = info
-			}
+		case info.Mode().IsRegular() && ok:
+			listed[path] = info
 		}
 	}
 }
@@ -111,55 +118,59 @@ func (w *watcher) holds(path string) bool {
 // gets its time before it is written.
 const slack = 10 * time.Second
 
-// file returns the file of a path. One not known yet goes on from its
-// checkpoint, or from where it was moved from, or else is read from its
-// beginning.
+// file returns the file of a path. One not known yet goes on from where it was
+// moved from, or from its checkpoint, or else is read from its beginning.
 func (w *watcher) file(ctx context.Context, path string, listed map[string]fs.FileInfo, now time.Time) (*file, error) {
 	if f := w.files[path]; f != nil {
 		return f, nil
 	}
 	info := listed[path]
-	for old, f := range w.files {
-		if listed[old] == nil && (filepath.Base(old) == filepath.Base(path) || f.info != nil && os.SameFile(f.info, info)) {
-			delete(w.files, old)
+	for _, f := range w.missing {
+		if listed[f.path] != nil {
+			continue // found already
+		}
+		if filepath.Base(f.path) == filepath.Base(path) || f.info != nil && os.SameFile(f.info, info) {
+			delete(w.files, f.path)
 			return f, w.rename(ctx, f, path)
 		}
 	}
 	session, _ := transcriptOf(path, true)
 	f := &file{path: path, t: newTranscript(&w.config, session, w.uuids, w.ways, now.Add(-slack))}
 	w.files[path] = f
-	known := false
-	defer func() {
-		if f.session() != "" {
-			w.followed.Store(f.session(), known)
-		}
-	}()
-	was := func(old string) bool { // path, or the same file before it was moved
-		return old == path || listed[old] == nil && filepath.Base(old) == filepath.Base(path)
-	}
-	for old, c := range w.saved {
-		if was(old) {
-			known = true
-			f.fresh, f.print, f.size, f.time = true, c.fingerprint, c.Size, c.Time
-			f.t.resume(c.State)
-			delete(w.saved, old)
-			if old == path {
-				return f, nil
-			}
-			f.path = old
-			return f, w.rename(ctx, f, path)
+	was, c, known := before(w.saved, path, listed)
+	if known {
+		delete(w.saved, was)
+		f.fresh, f.print, f.size, f.time = true, c.fingerprint, c.Size, c.Time
+		f.t.resume(c.State)
+	} else if _, size, ok := before(w.base.Sizes, path, listed); ok {
+		known = true
+		f.t.state.Base, f.t.state.Cutoff = size, w.base.Cutoff
+		if info.Size() == size && info.ModTime().Before(w.base.Cutoff) {
+			f.size, f.time = size, info.ModTime() // nothing to tell of before it grows
 		}
 	}
-	for old, size := range w.base.Sizes {
-		if was(old) {
-			known = true
-			f.t.state.Base, f.t.state.Cutoff = size, w.base.Cutoff
-			if info.Size() == size && info.ModTime().Before(w.base.Cutoff) {
-				f.size, f.time = size, info.ModTime() // nothing to tell of before it grows
-			}
-		}
+	if f.session() != "" {
+		w.followed.Store(f.session(), known)
+	}
+	if known && was != "" && was != path {
+		f.path = was
+		return f, w.rename(ctx, f, path)
 	}
 	return f, nil
+}
+
+// before finds what is known of a path from before the start, or of the file
+// of its name that was elsewhere then.
+func before[T any](known map[string]T, path string, listed map[string]fs.FileInfo) (was string, v T, ok bool) {
+	if v, ok := known[path]; ok {
+		return path, v, true
+	}
+	for was, v := range known {
+		if listed[was] == nil && filepath.Base(was) == filepath.Base(path) {
+			return was, v, true
+		}
+	}
+	return "", v, false
 }
 
 // rename gives f its new path, and its checkpoint with it.

@@ -32,9 +32,11 @@ type watcher struct {
 	saved   map[string]checkpoint // of files that were not seen since the start
 	notify  *fsnotify.Watcher     // nil if there is none
 
-	marked map[string]bool // files to look at soon
-	blind  bool            // some folder is not watched
-	whole  bool            // every folder could be read
+	marked  map[string]bool // files to look at soon
+	missing []*file         // that the last scan did not find
+	blind   bool            // some folder is not watched
+	whole   bool            // every folder could be read
+	buf     []byte          // to read with
 
 	lookAt, pollAt, scanAt time.Time
 
@@ -49,11 +51,14 @@ type confirmation struct {
 	done           chan struct{} // closed when the transcript was read
 }
 
+// readSize is how many bytes are read, and put in, at a time.
+const readSize = 1 << 20
+
 // watchTranscripts follows the transcripts until ctx is done.
 func (s *source) watchTranscripts(ctx context.Context, in engine.Inlet) error {
 	w := &watcher{
 		source: s, in: in, helpers: s.config.Subagents || s.config.Mode == "line",
-		uuids: newSeen(maxSeen), files: map[string]*file{}, marked: map[string]bool{},
+		uuids: newSeen(maxSeen), files: map[string]*file{}, marked: map[string]bool{}, buf: make([]byte, readSize),
 	}
 	if err := w.start(ctx); err != nil {
 		return err
@@ -172,7 +177,7 @@ func (w *watcher) due(ctx context.Context, now time.Time) error {
 	if !now.Before(w.pollAt) {
 		w.pollAt = now.Add(w.pace.poll)
 		for path, f := range w.files {
-			if now.Sub(f.grown) < w.pace.grace {
+			if now.Sub(f.grown) < w.pace.recent {
 				w.marked[path] = true
 			}
 		}
@@ -239,7 +244,7 @@ func (w *watcher) look(ctx context.Context, f *file, info fs.FileInfo) error {
 	}
 	damaged := f.t.damaged
 	var failed error
-	err := f.read(ctx, filepath.Join(w.dir, f.path), func(events []found) error {
+	err := f.read(ctx, filepath.Join(w.dir, f.path), w.buf, func(events []found) error {
 		failed = w.tell(ctx, f, events)
 		return failed
 	})
@@ -280,7 +285,7 @@ func (w *watcher) tell(ctx context.Context, f *file, events []found) error {
 func (w *watcher) confirm(ctx context.Context, c confirmation) error {
 	defer close(c.done)
 	for _, f := range w.files {
-		if c.agent == "" && f.session() != c.session {
+		if f.session() != c.session && filepath.Base(f.path) != "agent-"+c.agent+".jsonl" {
 			continue
 		}
 		if info, err := os.Stat(filepath.Join(w.dir, f.path)); err == nil {
