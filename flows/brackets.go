@@ -207,7 +207,7 @@ func (p *proofreader) noComma(b bracket) *fault {
 	}
 	from, to := b.ended, b.ended+1
 	if b.ended == p.pos { // two words, or two colons, on one line
-		for from = p.pos; !isBlank(p.src.at(from - 1)); from-- {
+		for from = p.pos; from > b.at+1 && !isBlank(p.src.at(from-1)); from-- {
 		}
 		to = p.pos
 	}

@@ -98,7 +98,7 @@ func decodeScalar(v *Value, into reflect.Value) Diagnostics {
 		if n, ok = parseInt(v.Text); ok {
 			into.SetInt(n)
 		} else if intForm.MatchString(v.Text) {
-			return Diagnostics{v.Errorf("the number %s is too large", v.Text)}
+			return Diagnostics{v.Errorf("%s is too large a number", v.describe())}
 		}
 	case reflect.Float64:
 		var f float64

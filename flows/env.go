@@ -109,13 +109,7 @@ func (x *expander) resolve(inside string) (string, Diagnostic) {
 	case set && (value != "" || !hasDefault):
 		return value, Diagnostic{}
 	case hasDefault:
-		inner := expander{lookup: x.lookup, seen: x.seen}
-		v := &Value{Kind: String, Text: standIn}
-		inner.text(v)
-		if len(inner.diags) > 0 {
-			return "", inner.diags[0]
-		}
-		return v.Text, Diagnostic{}
+		return x.inner(standIn)
 	}
 	return "", Diagnostic{
 		Message: fmt.Sprintf("the environment variable %s is not set", name),
@@ -123,8 +117,23 @@ func (x *expander) resolve(inside string) (string, Diagnostic) {
 	}
 }
 
+// inner expands what stands inside ${…}.
+func (x *expander) inner(text string) (string, Diagnostic) {
+	inner := expander{lookup: x.lookup, seen: x.seen}
+	v := &Value{Kind: String, Text: text}
+	inner.text(v)
+	if len(inner.diags) > 0 {
+		return "", inner.diags[0]
+	}
+	return v.Text, Diagnostic{}
+}
+
 // file returns what a file holds, without the white space around it.
 func (x *expander) file(path string) (string, Diagnostic) {
+	path, d := x.inner(path)
+	if d.Message != "" {
+		return "", d
+	}
 	if path == "" {
 		return "", Diagnostic{Message: "${file:} names no file", Hint: "write ${file:PATH}"}
 	}

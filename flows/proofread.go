@@ -474,6 +474,7 @@ func (p *proofreader) blockScalar() *fault {
 	for strings.ContainsRune("+-0123456789", p.src.at(p.pos)) && p.pos < len(p.src.runes) {
 		p.pos++
 	}
+	given := strings.ContainsAny(string(p.src.runes[from:p.pos]), "123456789")
 	if !p.ends() {
 		return &fault{from, p.lineEnd(), "text behind | or > must begin on the next line", "put it there, indented"}
 	}
@@ -494,6 +495,9 @@ func (p *proofreader) blockScalar() *fault {
 		p.empty = false
 		if body.entries++; body.entries == 1 {
 			body.indent, body.last = indent, p.src.lines[line]+indent
+		}
+		if given { // its indentation is said, not shown
+			body.indent = 0
 		}
 		if indent < body.indent && text[indent] == '#' {
 			return nil

@@ -43,11 +43,18 @@ func Watch(ctx context.Context, paths []string, changed func()) error {
 // watched from then on. In all else it is as the function [Watch].
 func (d *Document) Watch(ctx context.Context, changed func() *Document) error {
 	w := &watcher{seen: d.seen, folders: map[string]os.FileInfo{}}
-	var events chan fsnotify.Event
-	var errs chan error
 	if told, err := fsnotify.NewWatcher(); err == nil {
 		defer told.Close()
-		w.told, events, errs = told, told.Events, told.Errors
+		w.told = told
+	}
+	return w.run(ctx, changed)
+}
+
+func (w *watcher) run(ctx context.Context, changed func() *Document) error {
+	var events chan fsnotify.Event
+	var errs chan error
+	if w.told != nil {
+		events, errs = w.told.Events, w.told.Errors
 	}
 	due := time.NewTimer(0)
 	defer due.Stop()
