@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,5 +125,40 @@ func TestChangesReadAsOneLine(t *testing.T) {
 	}
 	if !strings.Contains(engine.Changes{}.String(), "nothing") {
 		t.Error(engine.Changes{}.String())
+	}
+}
+
+func TestWhatIsDeliveredBeforeAReloadIsNotDeliveredAgain(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one, retry: {first: 1h, max: 1h}}, {collect: after}]}}")
+	r.failWith(func(name string, e *engine.Event) error {
+		if name == "one" && e.ID >= "4" {
+			return engine.Unavailable(errors.New("refused"), 0)
+		}
+		return nil
+	})
+	r.put(t, events(1, 2, 3, 4, 5)...)
+	r.wait(t, "one", 3)
+	r.failWith(nil)
+	r.apply(t, "flows: {f: {nodes: [feed, {collect: one, id: new}, {collect: after}]}}")
+	want(t, r.wait(t, "one", 5), "1", "2", "3", "4", "5")
+	want(t, r.wait(t, "after", 5), "1", "2", "3", "4", "5")
+}
+
+func TestEventsThatASinkDidNotComeToAreNoAttemptAtThem(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one, retry: {attempts: 1}}]}}")
+	var last atomic.Int64
+	r.failWith(func(_ string, e *engine.Event) error {
+		now := time.Now().UnixMilli() // one event in each millisecond, so several calls for three
+		if last.Swap(now) == now {
+			return engine.ErrNotTried
+		}
+		return nil
+	})
+	r.put(t, events(1, 2, 3)...)
+	got := r.wait(t, "one", 3)
+	slices.Sort(got)
+	want(t, got, "1", "2", "3")
+	if letters := r.letters(t); len(letters) != 0 {
+		t.Errorf("letters: %+v", letters)
 	}
 }

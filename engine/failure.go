@@ -3,6 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -46,6 +49,22 @@ func Permanent(err error) error { return &classified{error: err, permanent: true
 // the wait that the destination asked for (Retry-After), or zero.
 func Unavailable(err error, after time.Duration) error {
 	return &classified{error: err, unavailable: true, after: after}
+}
+
+// longestAfter is the longest wait that a destination may ask for.
+const longestAfter = time.Hour
+
+// RetryAfter reads the value of a Retry-After header, seconds or a date (RFC
+// 9110, section 10.2.3), as a wait of at most an hour. What can't be read is
+// no wait.
+func RetryAfter(value string) time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, uint64(longestAfter/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		wait = time.Until(at)
+	}
+	return min(max(wait, 0), longestAfter)
 }
 
 // IsPermanent reports whether err is [Permanent].

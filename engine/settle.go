@@ -23,9 +23,6 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 		began := time.Now()
 		l.outlet.reset()
 		err := l.once(ctx, n, batch, work)
-		if err != nil && ctx.Err() != nil {
-			return errAbandoned
-		}
 		failed, some := asFailures(err)
 		switch {
 		case err == nil || some: // the others are done
@@ -35,19 +32,25 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 			l.outlet.reset()
 			failed = allFailed(batch, err)
 		}
-		info.Out += l.take(n)
+		out := l.take(n)
+		info.Out += out
 		if err == nil {
 			break
 		}
 		n.failedWith(err)
-		again, wait := l.sort(n, failed, began, !some)
+		if ctx.Err() != nil {
+			return l.cutShort(eventsOf(failed))
+		}
+		again, wait := l.sort(n, failed, began, !some, out > 0)
 		info.Failed += len(failed) - len(again)
 		if len(again) == 0 && len(batch) > 0 {
 			break
 		}
-		l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "in", wait.Round(time.Millisecond))
-		if err := l.pause(ctx, wait); err != nil {
-			return err
+		if wait > 0 {
+			l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "in", wait.Round(time.Millisecond))
+		}
+		if !l.pause(ctx, wait) {
+			return l.cutShort(again)
 		}
 		batch = again
 	}
@@ -100,9 +103,13 @@ func (l *lane) apart(ctx context.Context, n *node, batch []*Event, work func(con
 }
 
 // sort parts what failed into the events to be tried again, after a wait, and
-// those that are given up now.
-func (l *lane) sort(n *node, failed Failures, began time.Time, whole bool) (again []*Event, wait time.Duration) {
-	wait = backoff(n.retry, 1)
+// those that are given up now. Whole is a failure of all of the batch, and
+// progress is when some of it went on, so that what was not tried need not
+// wait.
+func (l *lane) sort(n *node, failed Failures, began time.Time, whole, progress bool) (again []*Event, wait time.Duration) {
+	if !progress {
+		wait = backoff(n.retry, 1)
+	}
 	for _, f := range failed {
 		if errors.Is(f.Err, ErrNotTried) {
 			again = append(again, f.Event)
@@ -137,17 +144,22 @@ func backoff(r Retry, n int) time.Duration {
 	return wait - time.Duration(rand.Int64N(int64(wait)/4+1))
 }
 
-// pause waits, unless the plan or the engine ends first.
-func (l *lane) pause(ctx context.Context, wait time.Duration) error {
+// pause waits, and reports false if the plan or the engine ends first.
+func (l *lane) pause(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-timer.C:
-		return nil
 	case <-l.plan.retired:
-		return errAbandoned
+		return false
 	case <-ctx.Done():
-		return errAbandoned
+		return false
+	case <-timer.C:
+		select {
+		case <-l.plan.retired:
+			return false
+		default:
+			return true
+		}
 	}
 }
 
@@ -186,6 +198,14 @@ func (l *lane) giveUp(n *node, e *Event, f Failure) {
 // bury makes e a dead letter, which is stored before the batch is settled.
 func (l *lane) bury(e *Event, f Failure) {
 	l.dead = append(l.dead, DeadLetter{Flow: l.flow.name, Event: e, Failure: f})
+}
+
+func eventsOf(failed Failures) []*Event {
+	events := make([]*Event, len(failed))
+	for i, f := range failed {
+		events[i] = f.Event
+	}
+	return events
 }
 
 func asFailures(err error) (Failures, bool) {

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/flowd/flowd/engine"
 )
 
 // A class is what an answer of Slack means for a message.
@@ -45,12 +46,9 @@ type answer struct {
 	status int
 }
 
-// maxWait bounds what a Retry-After can ask for.
-const maxWait = time.Hour
-
 // read is what an answer means.
 func read(via api, status int, header http.Header, body []byte) answer {
-	a := answer{status: status, wait: wait(header.Get("Retry-After"), time.Now())}
+	a := answer{status: status, wait: engine.RetryAfter(header.Get("Retry-After"))}
 	var reply struct {
 		OK       *bool  `json:"ok"`
 		Error    string `json:"error"`
@@ -173,15 +171,4 @@ func shorten(s string) string {
 		return string(runes[:longest]) + ellipsis
 	}
 	return s
-}
-
-// wait reads seconds or a date (RFC 9110, 10.2.3), up to maxWait.
-func wait(value string, now time.Time) time.Duration {
-	d := time.Duration(0)
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		d = time.Duration(min(seconds, int64(maxWait/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		d = at.Sub(now)
-	}
-	return max(0, min(d, maxWait))
 }

@@ -117,20 +117,24 @@ func (s *sink) Write(ctx context.Context, batch []*engine.Event) error {
 	return nil
 }
 
+// atATime is how many messages one Write posts to a channel at most: at one a
+// second a reload or the end must not wait for many more.
+const atATime = 5
+
 // postAll posts the messages of one channel. When one is to be tried again,
 // those behind it wait, so that order is kept.
 func (s *sink) postAll(ctx context.Context, queue []*message, errs []error) {
 	for i, m := range queue {
-		err := s.post(ctx, m)
-		errs[m.index] = err
-		if err == nil || engine.IsPermanent(err) {
-			continue
+		errs[m.index] = engine.ErrNotTried
+		if i < atATime {
+			errs[m.index] = s.post(ctx, m)
 		}
-		after, _ := engine.IsUnavailable(err)
-		for _, behind := range queue[i+1:] {
-			errs[behind.index] = engine.Unavailable(fmt.Errorf("behind a message that waits: %w", err), after)
+		if err := errs[m.index]; err != nil && !engine.IsPermanent(err) {
+			for _, behind := range queue[i+1:] {
+				errs[behind.index] = engine.ErrNotTried
+			}
+			return
 		}
-		return
 	}
 }
 

@@ -156,10 +156,11 @@ func TestAChannelRestsAsLongAsSlackAsks(t *testing.T) {
 		if len(f) != 2 || f[0].Event != batch[0] || f[1].Event != batch[1] {
 			t.Fatalf("failures %v", f)
 		}
-		for _, failed := range f {
-			if after, ok := engine.IsUnavailable(failed.Err); !ok || after != 30*time.Second {
-				t.Errorf("%v: unavailable %v for %s", failed.Err, ok, after)
-			}
+		if after, ok := engine.IsUnavailable(f[0].Err); !ok || after != 30*time.Second {
+			t.Errorf("%v: unavailable %v for %s", f[0].Err, ok, after)
+		}
+		if !errors.Is(f[1].Err, engine.ErrNotTried) {
+			t.Errorf("the message behind it: %v", f[1].Err)
 		}
 		// Whoever comes too early is told the rest, without a call.
 		f = failures(t, s.Write(t.Context(), batch))
@@ -206,7 +207,7 @@ func TestMessagesBehindOneThatWaitsWaitToo(t *testing.T) {
 			if _, ok := engine.IsUnavailable(f[0].Err); ok != c.unavailable {
 				t.Errorf("%v: unavailable %v", f[0].Err, ok)
 			}
-			if _, ok := engine.IsUnavailable(f[1].Err); !ok {
+			if !errors.Is(f[1].Err, engine.ErrNotTried) {
 				t.Errorf("%v is not for later", f[1].Err)
 			}
 			if engine.IsPermanent(f[0].Err) {

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -20,7 +20,6 @@ const (
 	maxReply     = 64 << 20         // 200 notifications with payloads of up to 1 MB are seldom that large
 	maxErrorBody = 64 << 10
 	maxMessage   = 300 // characters of an error body that are shown
-	maxWait      = time.Hour
 )
 
 // client calls sonzai's API with one key. It is safe for concurrent use.
@@ -129,16 +128,5 @@ func readError(resp *http.Response) *apiError {
 	if runes := []rune(message); len(runes) > maxMessage {
 		message = string(runes[:maxMessage]) + "…"
 	}
-	return &apiError{resp.StatusCode, message, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
-}
-
-// retryAfter reads seconds or a date (RFC 9110, 10.2.3), up to maxWait.
-func retryAfter(value string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, int64(maxWait/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		wait = at.Sub(now)
-	}
-	return max(0, min(wait, maxWait))
+	return &apiError{resp.StatusCode, message, engine.RetryAfter(resp.Header.Get("Retry-After"))}
 }

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
 
 // callTo calls a server that answers so.
@@ -46,17 +45,5 @@ func TestTheKeyFollowsNoRedirect(t *testing.T) {
 	defer other.Close()
 	if err := callTo(t, reply(307, "", "Location", other.URL)); err == nil || !strings.Contains(err.Error(), "307") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestRetryAfterIsSecondsOrADate(t *testing.T) {
-	now := time.Date(2026, 4, 5, 9, 0, 0, 0, time.UTC)
-	for value, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, "-7": 0, "soon": 0, "999999999999": maxWait,
-		"Sun, 05 Apr 2026 09:00:30 GMT": 30 * time.Second, "Sun, 05 Apr 2026 08:00:30 GMT": 0,
-	} {
-		if got := retryAfter(value, now); got != want {
-			t.Errorf("%q: got %s, want %s", value, got, want)
-		}
 	}
 }

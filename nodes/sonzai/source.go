@@ -25,7 +25,7 @@ type source struct {
 	checkpoints engine.Checkpoints
 	http        *http.Client
 	given       given // signing secrets by registration
-	refused     quiet
+	refused     engine.Quiet
 }
 
 func newSource(c Config) (engine.Source, error) {
@@ -92,7 +92,7 @@ func (s *source) serve(r *http.Request, body []byte, in engine.Inlet) engine.Ans
 			a.Header.Set("Retry-After", "5")
 			return a
 		}
-		s.refused.warn(s.log, "sonzai: a webhook was refused", "reason", err, "event_type", kind, "from", r.RemoteAddr)
+		s.refused.Warn(s.log, "sonzai: a webhook was refused", "reason", err, "event_type", kind, "from", r.RemoteAddr)
 		return engine.Text(http.StatusUnauthorized, err.Error())
 	}
 	return engine.Accepted(in.Put(r.Context(), s.event(r, kind, body)))
@@ -164,29 +164,6 @@ func (s *source) event(r *http.Request, kind string, body []byte) *engine.Event 
 	e.Source = s.config.Source
 	maps.Copy(e.Meta, engine.MetaOf(r))
 	return e
-}
-
-// quiet warns of what a stranger can cause as often as he likes: one line in a
-// while, with the number of those held back. It is safe for concurrent use.
-type quiet struct {
-	mu   sync.Mutex
-	last time.Time
-	held int
-}
-
-// quietFor is how long quiet says nothing after a line.
-const quietFor = 10 * time.Second
-
-func (q *quiet) warn(log *slog.Logger, message string, args ...any) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := time.Now()
-	if now.Sub(q.last) < quietFor {
-		q.held++
-		return
-	}
-	log.Warn(message, append(args, "more", q.held)...)
-	q.last, q.held = now, 0
 }
 
 var (

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,10 +19,9 @@ import (
 )
 
 const (
-	maxReply  = 1 << 20       // bytes of a reply that is wanted
-	maxDetail = 4 << 10       // bytes of a refusal that are looked at
-	maxDrain  = 256 << 10     // bytes read for the sake of the connection
-	maxAfter  = 1 * time.Hour // the longest wait that is granted
+	maxReply  = 1 << 20   // bytes of a reply that is wanted
+	maxDetail = 4 << 10   // bytes of a refusal that are looked at
+	maxDrain  = 256 << 10 // bytes read for the sake of the connection
 )
 
 // drain reads what is left of a body, within bounds, so that the connection
@@ -65,23 +63,11 @@ func (s *httpSink) refused(resp *http.Response) error {
 		return engine.Permanent(fmt.Errorf("%w: redirects are not followed, put the final address into url", err))
 	case status == http.StatusTooManyRequests, status == http.StatusBadGateway,
 		status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		return engine.Unavailable(err, retryAfter(resp.Header.Get("Retry-After")))
+		return engine.Unavailable(err, engine.RetryAfter(resp.Header.Get("Retry-After")))
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
 		return err
 	}
 	return engine.Permanent(err)
-}
-
-// retryAfter reads Retry-After, seconds or a date (RFC 9110, 10.2.3), as a wait
-// of at most an hour. What can't be read is no wait.
-func retryAfter(value string) time.Duration {
-	var wait time.Duration
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		wait = time.Duration(min(seconds, uint64(maxAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		wait = time.Until(at)
-	}
-	return min(max(wait, 0), maxAfter)
 }
 
 // reason is the status of a refusal and what the body says about it: title and
