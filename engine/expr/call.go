@@ -90,7 +90,7 @@ func (c *compiler) call(n ast.Node, name string, args []ast.Node) part {
 	if f.impure {
 		return p
 	}
-	return c.fold(p, parts...)
+	return c.fold(n, p, parts...)
 }
 
 func (c *compiler) unknownFunction(n ast.Node, name string, args []ast.Node) {
@@ -179,7 +179,7 @@ func (c *compiler) method(n *ast.CallNode, callee *ast.MemberNode) part {
 			return unknown
 		}
 	}
-	return c.fold(part{kinds: f.gives | base.kinds&isNil, code: f.code(args, c.site(n, nodes...))}, args...)
+	return c.fold(n, part{kinds: f.gives | base.kinds&isNil, code: f.code(args, c.site(n, nodes...))}, args...)
 }
 
 // methodHint names the functions of a time or a duration, or the nearest one.

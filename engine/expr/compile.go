@@ -13,6 +13,7 @@ import (
 type part struct {
 	code  code
 	kinds kinds
+	json  bool // whether it came as JSON, so that all inside it is JSON
 	fixed bool // whether it always has the same value
 	value any  // of a fixed part
 }
@@ -27,6 +28,7 @@ type compiler struct {
 	vars   []variable // of the lets around
 	loops  int        // around
 	folded int        // steps that fixed parts took
+	kept   int        // bytes that they hold
 }
 
 type variable struct {
@@ -158,16 +160,17 @@ func fixed(v any) part {
 	return p
 }
 
-// mostKept is how many bytes a fixed part may take to be made only once.
-const mostKept = 1 << 10
+// mostKept is how many bytes the fixed parts of an expression may hold; what is
+// larger is made anew for each event.
+const mostKept = 64 << 10
 
 // fold evaluates p now if all that it is made of is fixed. What would fail on
 // every event is a mistake.
-func (c *compiler) fold(p part, of ...part) part {
+func (c *compiler) fold(n ast.Node, p part, of ...part) part {
 	if slices.ContainsFunc(of, func(o part) bool { return !o.fixed }) || c.diags != nil || c.folded > mostSteps {
 		return p
 	}
-	s := newState(nil, nil)
+	s := newState(c.site(n), nil, nil)
 	defer s.free()
 	v, f := try(s, p.code)
 	c.folded += mostSteps - s.steps
@@ -175,7 +178,7 @@ func (c *compiler) fold(p part, of ...part) part {
 		c.mistake(f.site.node, "%s", f.message)
 		return unknown
 	}
-	if mostBytes-s.bytes > mostKept {
+	if c.kept += mostBytes - s.bytes; c.kept > mostKept {
 		return p
 	}
 	return fixed(v)
@@ -265,7 +268,7 @@ func (c *compiler) array(n *ast.ArrayNode) part {
 		items[i] = c.node(item)
 	}
 	at := c.site(n)
-	return c.fold(part{kinds: isList, code: func(s *state) any {
+	return c.fold(n, part{kinds: isList, code: func(s *state) any {
 		s.site = at
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
@@ -286,7 +289,7 @@ func (c *compiler) mapping(n *ast.MapNode) part {
 		sites[i] = c.site(pair.Key, pair.Key)
 	}
 	at := c.site(n)
-	return c.fold(part{kinds: isMap, code: func(s *state) any {
+	return c.fold(n, part{kinds: isMap, code: func(s *state) any {
 		s.site = at
 		s.take(len(keys) * entrySize)
 		m := make(map[string]any, len(keys))

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -19,14 +20,19 @@ func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lines := strings.Split(string(source), "\n")
 	var got strings.Builder
 	for _, item := range yaml(t, string(source)).Items {
 		kind, v := item.Entries[0].Key.Text, item.Entries[0].Value
-		diags := decoder(kind).DecodeValue(v)
-		if diags == nil {
-			got.WriteString(v.Span.String() + ": fine: " + kind + " " + v.Text + "\n")
+		fmt.Fprintf(&got, "%d: %s\n", v.Span.Line, strings.TrimPrefix(lines[v.Span.Line-1], "- "))
+		diags := decoder(kind).DecodeValue(v).Sorted()
+		if len(diags) == 0 {
+			got.WriteString("\tfine\n")
 		}
-		got.WriteString(diags.Format() + "\n")
+		for _, d := range diags {
+			at := []rune(lines[d.Span.Line-1])[d.Span.Column-1:]
+			fmt.Fprintf(&got, "\t%d:%d %s: %s: %s (%s)\n", d.Span.Line, d.Span.Column, string(at[:d.Span.Length]), d.Severity, d.Message, d.Hint)
+		}
 	}
 	if *update {
 		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {

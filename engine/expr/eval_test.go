@@ -121,6 +121,7 @@ var cases = []struct{ source, want string }{
 	{`time.AddDate(0, 1, 0)`, `"2026-03-03T09:00:00Z"`}, {`time.Truncate(duration("24h"))`, `"2026-01-31T00:00:00Z"`}, {`(time - date("2026-01-31")).Hours()`, `9`}, {`time.Add(duration("1s")).After(time)`, `true`}, {`duration("90s").Minutes()`, `1.5`}, {`duration("90s").String()`, `"1m30s"`},
 	{`date("2026-01-31", "2006-01-02")`, `"2026-01-31T00:00:00Z"`}, {`date("31/01/2026", "02/01/2006", "Asia/Tokyo")`, `"2026-01-31T00:00:00+09:00"`}, {`date(timezone("Asia/Tokyo"), "2026-01-31")`, `"2026-01-31T00:00:00+09:00"`},
 	{`now() - time > duration("-99999h")`, `true`}, {`now(timezone("UTC")) >= now() - duration("1m")`, `true`}, {`[time, {at: time}]`, `["2026-01-31T09:00:00Z",{"at":"2026-01-31T09:00:00Z"}]`},
+	{`[time][0] > date("2026-01-01")`, `true`}, {`{at: time}.at.Year()`, `2026`}, {`let t = {at: time}; t.at - time`, `"0s"`},
 	{`max([], 1)`, `1`}, {`time in [date("2026-01-31T09:00:00Z")]`, `true`},
 }
 

@@ -16,6 +16,7 @@ type Expr struct{ field }
 // A field is what all kinds of expression field have in common.
 type field struct {
 	code  code
+	at    *site // all of it
 	reads []Path
 }
 
@@ -25,8 +26,8 @@ func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v
 
 func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	t := tree{scope: sc}
-	p := t.value(v)
-	*f = field{p.code, merged(t.reads)}
+	code, at := t.value(v)
+	*f = field{code, at, merged(t.reads)}
 	return t.diags
 }
 
@@ -37,7 +38,7 @@ func (f *field) IsSet() bool { return f.code != nil }
 func (f *field) Reads() []Path { return slices.Clone(f.reads) }
 
 // FlowType names the type of the field in the documentation of a node.
-func (x *Expr) FlowType() string { return "expression" }
+func (Expr) FlowType() string { return "expression" }
 
 // Eval returns the value for an event, as a JSON value: a time is its text in
 // RFC 3339. It may share lists and maps with the event, so it must not be
@@ -48,10 +49,11 @@ func (f *field) eval(e *engine.Event, names map[string]any) (any, error) {
 	if f.code == nil {
 		return nil, nil
 	}
-	s := newState(e, names)
+	s := newState(f.at, e, names)
 	defer s.free()
 	return run(s, func(s *state) any {
 		v := f.code(s)
+		s.site = f.at
 		if !s.built && kindOf(v).has(isList|isMap) {
 			return v // of the event itself
 		}
@@ -65,7 +67,7 @@ func (x *Expr) Key(e *engine.Event) (string, error) {
 	if x.code == nil {
 		return "null", nil
 	}
-	s := newState(e, nil)
+	s := newState(x.at, e, nil)
 	defer s.free()
 	v, err := run(s, func(s *state) any { return s.keyText(x.code(s)) })
 	key, _ := v.(string)
@@ -79,76 +81,71 @@ type tree struct {
 	diags flows.Diagnostics
 }
 
-func (t *tree) value(v *flows.Value) part {
-	switch v.Kind {
-	case flows.String:
-		return t.text(v)
-	case flows.List:
-		return t.list(v)
-	case flows.Map:
-		return t.mapping(v)
+// value compiles v; the site is that of all of it.
+func (t *tree) value(v *flows.Value) (code, *site) {
+	at := &site{src: &source{v: v}}
+	switch {
+	case v.Kind == flows.String && !isTemplate(v.Text):
+		return t.expression(v, at)
+	case v.Kind == flows.String:
+		segments, reads, diags := compileText(v, t.scope)
+		t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
+		return func(s *state) any { return render(s, segments, nil) }, at
+	case v.Kind == flows.List:
+		return t.list(v), at
+	case v.Kind == flows.Map:
+		return t.mapping(v), at
 	}
 	constant := v.Any()
 	if f, ok := constant.(float64); ok && f-f != 0 {
 		t.diags = append(t.diags, v.Errorf("%s is no number of JSON", v.Text))
-		return unknown
 	}
-	return fixed(constant)
+	return fixed(constant).code, at
 }
 
-func (t *tree) text(v *flows.Value) part {
-	if !isTemplate(v.Text) {
-		return t.expression(v)
-	}
-	segments, reads, diags := compileText(v, t.scope)
-	t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
-	return part{kinds: isText, code: func(s *state) any { return render(s, segments, nil) }}
-}
-
-func (t *tree) expression(v *flows.Value) part {
-	n, p, diags := compile(newSource(v, v.Text, 0), t.scope)
+func (t *tree) expression(v *flows.Value, at *site) (code, *site) {
+	src := newSource(v, v.Text, 0)
+	n, p, diags := compile(src, t.scope)
 	t.diags = append(t.diags, diags...)
-	if n != nil && !diags.Failed() {
-		t.reads = append(t.reads, readsOf(n, t.scope)...)
+	if diags.Failed() {
+		return p.code, at
 	}
-	return p
+	t.reads = append(t.reads, readsOf(n, t.scope)...)
+	return p.code, &site{src: src, node: n}
 }
 
-func (t *tree) list(v *flows.Value) part {
-	items := make([]part, len(v.Items))
+func (t *tree) list(v *flows.Value) code {
+	items := make([]code, len(v.Items))
 	for i, item := range v.Items {
-		items[i] = t.value(item)
+		items[i], _ = t.value(item)
 	}
-	return part{kinds: isList, code: func(s *state) any {
+	return func(s *state) any {
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
-		for i := range items {
-			list[i] = items[i].code(s)
+		for i, item := range items {
+			list[i] = item(s)
 		}
 		return list
-	}}
+	}
 }
 
-func (t *tree) mapping(v *flows.Value) part {
-	values := make([]part, len(v.Entries))
+func (t *tree) mapping(v *flows.Value) code {
+	values := make([]code, len(v.Entries))
 	for i, e := range v.Entries {
-		values[i] = t.value(e.Value)
+		values[i], _ = t.value(e.Value)
 	}
-	return part{kinds: isMap, code: func(s *state) any {
+	return func(s *state) any {
 		s.take(len(values) * entrySize)
 		m := make(map[string]any, len(values))
-		for i := range values {
-			m[v.Entries[i].Key.Text] = values[i].code(s)
+		for i, value := range values {
+			m[v.Entries[i].Key.Text] = value(s)
 		}
 		return m
-	}}
+	}
 }
 
 // A Condition is an expression field that is true or false.
-type Condition struct {
-	field
-	at *site
-}
+type Condition struct{ field }
 
 // DecodeValue compiles v and finds every mistake that can be found before an
 // event comes: also an expression that can't be true or false.
@@ -158,22 +155,21 @@ func (c *Condition) DecodeValue(v *flows.Value) flows.Diagnostics {
 	}
 	src := newSource(v, v.Text, 0)
 	n, p, diags := compile(src, ofEvent)
-	*c = Condition{field: field{code: p.code}}
-	if n != nil && !diags.Failed() {
-		c.at = &site{src: src, node: n}
-		c.reads = merged(readsOf(n, ofEvent))
-		if !p.kinds.has(isBool) {
-			d := v.Errorf("a condition is true or false, and this is %s", p.kinds)
-			from, to := extent(n)
-			d.Span = src.span(from, to)
-			diags = append(diags, d)
-		}
+	*c = Condition{field{code: p.code, at: &site{src: src}}}
+	if diags.Failed() {
+		return diags
+	}
+	c.at, c.reads = &site{src: src, node: n}, merged(readsOf(n, ofEvent))
+	if !p.kinds.has(isBool) {
+		d := v.Errorf("a condition is true or false, and this is %s", p.kinds)
+		d.Span = src.span(extent(n))
+		diags = append(diags, d)
 	}
 	return diags
 }
 
 // FlowType names the type of the field in the documentation of a node.
-func (c *Condition) FlowType() string { return "condition" }
+func (Condition) FlowType() string { return "condition" }
 
 // True evaluates the condition. A value that is neither true nor false is an
 // error, and so is an expression that fails; neither is silently false. The
@@ -182,7 +178,7 @@ func (c *Condition) True(e *engine.Event) (bool, error) {
 	if c.code == nil {
 		return true, nil
 	}
-	s := newState(e, nil)
+	s := newState(c.at, e, nil)
 	defer s.free()
 	v, err := run(s, c.code)
 	if err != nil {
@@ -198,8 +194,8 @@ func (c *Condition) True(e *engine.Event) (bool, error) {
 // A Text is a text field: text with {{ EXPRESSION }} in it.
 type Text struct {
 	segments []segment
+	at       *site // all of it; nil if it is unset
 	reads    []Path
-	set      bool
 }
 
 // DecodeValue compiles v and finds every mistake that can be found before an
@@ -209,7 +205,7 @@ func (t *Text) DecodeValue(v *flows.Value) flows.Diagnostics {
 		return flows.Diagnostics{v.Errorf("want text, got %s", article(v.Kind))}
 	}
 	segments, reads, diags := compileText(v, ofEvent)
-	*t = Text{segments, merged(reads), true}
+	*t = Text{segments, &site{src: &source{v: v}}, merged(reads)}
 	return diags
 }
 
@@ -221,13 +217,13 @@ func article(k flows.Kind) string {
 }
 
 // IsSet reports whether the document gave the field.
-func (t *Text) IsSet() bool { return t.set }
+func (t *Text) IsSet() bool { return t.at != nil }
 
 // Reads lists what the field reads of an event, in order, each once.
 func (t *Text) Reads() []Path { return slices.Clone(t.reads) }
 
 // FlowType names the type of the field in the documentation of a node.
-func (t *Text) FlowType() string { return "text with {{ }}" }
+func (Text) FlowType() string { return "text with {{ }}" }
 
 // Render returns the text for an event: at most 1 MiB of it. nil is nothing, a
 // list or map its JSON, a time RFC 3339. An error concerns that event alone,
@@ -237,7 +233,7 @@ func (t *Text) Render(e *engine.Event) (string, error) { return t.RenderWith(e, 
 // RenderWith is Render with each value that an expression puts in, but not the
 // fixed text, passed through clean.
 func (t *Text) RenderWith(e *engine.Event, clean func(string) string) (string, error) {
-	s := newState(e, nil)
+	s := newState(t.at, e, nil)
 	defer s.free()
 	v, err := run(s, func(s *state) any { return render(s, t.segments, clean) })
 	text, _ := v.(string)
@@ -264,7 +260,7 @@ type Request struct{ field }
 func (r *Request) DecodeValue(v *flows.Value) flows.Diagnostics { return r.decode(v, ofRequest) }
 
 // FlowType names the type of the field in the documentation of a node.
-func (r *Request) FlowType() string { return "expression over the request" }
+func (Request) FlowType() string { return "expression over the request" }
 
 // Eval returns the value for the names body, headers, query and path, as
 // [Expr.Eval] does.

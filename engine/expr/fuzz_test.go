@@ -103,7 +103,7 @@ func FuzzExprLangGivesTheSame(f *testing.F) {
 			return
 		}
 		e := event(payload)
-		s := newState(e, nil)
+		s := newState(x.at, e, nil)
 		ours, err := run(s, x.code)
 		cheap := mostSteps-s.steps < 50_000 && mostBytes-s.bytes < 1<<20
 		s.free()

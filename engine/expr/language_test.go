@@ -163,7 +163,7 @@ func TestAFieldSaysWhatItReads(t *testing.T) {
 		`data[type]`:                       {"data*", "type"},
 		`data?.a?.b > 1`:                   {"data.a.b"},
 		`map(data.items, .name)`:           {"data.items*"},
-		`any(data.items, # == id)`: {"data.items*", "id*"},
+		`any(data.items, # == id)`:         {"data.items*", "id*"},
 		`let r = data.room; r.name == "x"`: {"data.room*"},
 		`upper(data.name)`:                 {"data.name*"},
 		`data.a ? data.b : data.c`:         {"data.a", "data.b*", "data.c*"},
@@ -199,7 +199,7 @@ func TestAFieldSaysWhatItReads(t *testing.T) {
 }
 
 func TestTheFieldsNameTheirTypes(t *testing.T) {
-	got := []string{new(Expr).FlowType(), new(Condition).FlowType(), new(Text).FlowType(), new(Request).FlowType()}
+	got := []string{Expr{}.FlowType(), Condition{}.FlowType(), Text{}.FlowType(), Request{}.FlowType()}
 	want := []string{"expression", "condition", "text with {{ }}", "expression over the request"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)

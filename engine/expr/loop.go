@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
@@ -225,10 +226,7 @@ func (l *loop) sum() part {
 
 // itemsOf is what a message calls the list of a loop.
 func (s *state) itemsOf(l *loop) string {
-	if label := l.site.label(0); label != "" {
-		return label
-	}
-	return "the list"
+	return cmp.Or(l.site.label(0), "the list")
 }
 
 func (l *loop) group() part {

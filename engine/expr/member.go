@@ -21,6 +21,7 @@ type scope struct {
 
 type root struct {
 	kinds kinds
+	json  bool // whether it came as JSON
 	read  code
 	// field reads one field of it, where that is cheaper than all of it.
 	field func(s *state, key string) any
@@ -42,9 +43,9 @@ var ofEvent = newScope(map[string]root{
 	"type":    {kinds: isText, read: func(s *state) any { return s.event.Type }},
 	"subject": {kinds: isText, read: func(s *state) any { return s.event.Subject }},
 	"time":    {kinds: isTime, read: func(s *state) any { return s.event.Time }},
-	"data":    {kinds: isJSON, read: readData},
-	"meta":    {kinds: isMap, read: readMeta, field: readMetaField},
-	"error":   {kinds: isNil | isMap, read: readError},
+	"data":    {kinds: isJSON, json: true, read: readData},
+	"meta":    {kinds: isMap, json: true, read: readMeta, field: readMetaField},
+	"error":   {kinds: isNil | isMap, json: true, read: readError},
 })
 
 func readData(s *state) any {
@@ -89,10 +90,10 @@ func failureFields(f *engine.Failure) map[string]any {
 
 // ofRequest are the names of a request.
 var ofRequest = newScope(map[string]root{
-	"body":    {kinds: isJSON, read: readName("body")},
-	"headers": {kinds: isJSON, read: readName("headers")},
-	"query":   {kinds: isJSON, read: readName("query")},
-	"path":    {kinds: isJSON, read: readName("path")},
+	"body":    {kinds: isJSON, json: true, read: readName("body")},
+	"headers": {kinds: isJSON, json: true, read: readName("headers")},
+	"query":   {kinds: isJSON, json: true, read: readName("query")},
+	"path":    {kinds: isJSON, json: true, read: readName("path")},
 })
 
 func readName(name string) code {
@@ -102,12 +103,12 @@ func readName(name string) code {
 func (c *compiler) identifier(n *ast.IdentifierNode) part {
 	if slot := c.variable(n.Value); slot >= 0 {
 		v := c.vars[slot].part
-		return part{kinds: v.kinds, code: func(s *state) any { return s.vars[slot] }}
+		return part{kinds: v.kinds, json: v.json, code: func(s *state) any { return s.vars[slot] }}
 	}
 	if r, ok := c.scope.roots[n.Value]; ok {
 		at := c.site(n, n)
 		read := r.read
-		return part{kinds: r.kinds, code: func(s *state) any {
+		return part{kinds: r.kinds, json: r.json, code: func(s *state) any {
 			s.site = at
 			return read(s)
 		}}
@@ -166,11 +167,13 @@ func (c *compiler) member(n *ast.MemberNode) part {
 		return unknown
 	}
 	at := c.site(n, n.Node, n.Property)
-	return c.fold(part{kinds: inside(base.kinds), code: func(s *state) any {
+	p := inside(base)
+	p.code = func(s *state) any {
 		v, k := base.code(s), key.code(s)
 		s.site = at
 		return s.index(v, k)
-	}}, base, key)
+	}
+	return c.fold(n, p, base, key)
 }
 
 // path compiles a chain of fields, data.room.name, as one step.
@@ -200,7 +203,7 @@ func (c *compiler) path(n *ast.MemberNode) part {
 		return unknown
 	}
 	c.headers(n, base, keys)
-	p := part{kinds: inside(from.kinds)}
+	p := inside(from)
 	name, _ := base.(*ast.IdentifierNode)
 	if name != nil && c.scope.roots[name.Value].field != nil {
 		field, first, rest := c.scope.roots[name.Value].field, keys[0], keys[1:]
@@ -208,18 +211,18 @@ func (c *compiler) path(n *ast.MemberNode) part {
 		return p
 	}
 	p.code = func(s *state) any { return s.walk(from.code(s), keys) }
-	return c.fold(p, from)
+	return c.fold(n, p, from)
 }
 
-// inside is what can be read of a value: what came as JSON holds JSON.
-func inside(k kinds) kinds {
-	if k&^isJSON != 0 {
-		return isAny
+// inside is what can be read of a value.
+func inside(p part) part {
+	switch {
+	case p.json:
+		return part{kinds: isJSON, json: true}
+	case p.kinds.has(isMap | isList):
+		return part{kinds: isAny}
 	}
-	if !k.has(isMap | isList) {
-		return isNil | isText
-	}
-	return isJSON
+	return part{kinds: isNil | isText}
 }
 
 // readable tells the mistake of reading on from what has nothing inside.
@@ -337,7 +340,7 @@ func (c *compiler) slice(n *ast.SliceNode) part {
 	}
 	at := c.site(n, n.Node)
 	toEnd := n.To == nil
-	return c.fold(part{kinds: base.kinds & (isList | isText | isNil), code: func(s *state) any {
+	return c.fold(n, part{kinds: base.kinds & (isList | isText | isNil), code: func(s *state) any {
 		v, a, b := base.code(s), from.code(s), to.code(s)
 		s.site = at
 		return s.slice(v, a, b, toEnd)

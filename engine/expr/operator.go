@@ -75,13 +75,13 @@ func (c *compiler) unary(n *ast.UnaryNode) part {
 		if !c.want(n.Node, of, isBool, n.Operator+" takes true or false") {
 			return unknown
 		}
-		return c.fold(part{kinds: isBool, code: func(s *state) any { return !s.truth(of.code(s), at, 0) }}, of)
+		return c.fold(n, part{kinds: isBool, code: func(s *state) any { return !s.truth(of.code(s), at, 0) }}, of)
 	}
 	if !c.want(n.Node, of, isNumber|isDuration, n.Operator+" takes a number") {
 		return unknown
 	}
 	negative := n.Operator == "-"
-	return c.fold(part{kinds: of.kinds & (isNumber | isDuration), code: func(s *state) any {
+	return c.fold(n, part{kinds: of.kinds & (isNumber | isDuration), code: func(s *state) any {
 		v := of.code(s)
 		s.site = at
 		if !kindOf(v).has(isNumber | isDuration) {
@@ -121,14 +121,14 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 		if p.code = c.pattern(n, l, text); p.code == nil {
 			return unknown
 		}
-		return c.fold(p, l, r)
+		return c.fold(n, p, l, r)
 	}
 	if text, ok := r.value.(string); ok && n.Operator == "==" { // what most conditions are
 		p.code = func(s *state) any {
 			v, ok := l.code(s).(string)
 			return ok && v == text
 		}
-		return c.fold(p, l, r)
+		return c.fold(n, p, l, r)
 	}
 	run := op.run
 	p.code = func(s *state) any {
@@ -137,7 +137,7 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 		s.site = at
 		return run(s, a, b)
 	}
-	return c.fold(p, l, r)
+	return c.fold(n, p, l, r)
 }
 
 func (c *compiler) logic(n *ast.BinaryNode, l, r part, at *site) part {
@@ -147,7 +147,7 @@ func (c *compiler) logic(n *ast.BinaryNode, l, r part, at *site) part {
 		return unknown
 	}
 	or := n.Operator == "or" || n.Operator == "||"
-	return c.fold(part{kinds: isBool, code: func(s *state) any {
+	return c.fold(n, part{kinds: isBool, code: func(s *state) any {
 		if s.truth(l.code(s), at, 0) == or {
 			return or
 		}
@@ -220,12 +220,7 @@ func castHint(l, r kinds) string {
 
 // name is what a message calls operand i of what is being done.
 func (s *state) name(i int) string {
-	if s.site != nil {
-		if label := s.site.label(i); label != "" {
-			return label
-		}
-	}
-	return "this"
+	return cmp.Or(s.site.label(i), "this")
 }
 
 // failPair fails for two values that the operator at hand does not work on.

@@ -56,7 +56,7 @@ func (src *source) span(from, to int) flows.Span {
 // A site is a node of an expression that may fail, for messages.
 type site struct {
 	src   *source
-	node  ast.Node
+	node  ast.Node   // nil for a whole list, map or text
 	parts []ast.Node // its operands or arguments
 }
 
@@ -65,12 +65,14 @@ const mostShown = 120
 
 // wrap says which expression err comes from, and where in the document.
 func (at *site) wrap(err error) error {
-	what := "an expression"
-	if !at.src.hidden {
+	what, span := "an expression", at.src.v.Span
+	if at.node != nil {
+		span = at.src.span(extent(at.node))
+	}
+	if !at.src.hidden && at.src.text != "" {
 		what = fmt.Sprintf("%q", shorten(strings.TrimSpace(at.src.text)))
 	}
-	from, to := extent(at.node)
-	if place := at.src.span(from, to).String(); place != "" {
+	if place := span.String(); place != "" {
 		return fmt.Errorf("evaluating %s at %s: %w", what, place, err)
 	}
 	return fmt.Errorf("evaluating %s: %w", what, err)
@@ -209,7 +211,9 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 }
 
 // textHint is for what reads as names and was meant as text.
-func textHint(text string) string { return "text is written in quotes: " + strconv.Quote(shorten(text)) }
+func textHint(text string) string {
+	return "text is written in quotes: " + strconv.Quote(shorten(text))
+}
 
 // day is a date as YAML users write it.
 var day = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)

@@ -43,9 +43,11 @@ type frame struct {
 
 var states = sync.Pool{New: func() any { return new(state) }}
 
-func newState(e *engine.Event, names map[string]any) *state {
+// newState returns a state to be given back by free. What fails before there is
+// anything nearer is blamed on at.
+func newState(at *site, e *engine.Event, names map[string]any) *state {
 	s := states.Get().(*state)
-	s.event, s.names = e, names
+	s.site, s.event, s.names = at, e, names
 	s.steps, s.bytes, s.size = mostSteps, mostBytes, mostResult
 	return s
 }

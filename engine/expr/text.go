@@ -43,9 +43,9 @@ func compileText(v *flows.Value, sc *scope) ([]segment, []Path, flows.Diagnostic
 		}
 		at += len(opens)
 		src := newSource(v, inside[:end], at)
-		n, p, found2 := compile(src, sc)
-		diags = append(diags, found2...)
-		if n != nil && !found2.Failed() {
+		n, p, mistakes := compile(src, sc)
+		diags = append(diags, mistakes...)
+		if !mistakes.Failed() {
 			segments = append(segments, segment{code: p.code, site: &site{src: src, node: n}})
 			reads = append(reads, readsOf(n, sc)...)
 		}

@@ -1,0 +1,6 @@
+//go:build race
+
+package expr
+
+// slower is how much longer things take under the race detector.
+const slower = 20
