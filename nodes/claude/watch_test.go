@@ -313,8 +313,11 @@ func TestEventsThatWereNotStoredComeAfterTheRestart(t *testing.T) {
 	b := newBench(t, fromEnd)
 	b.inlet.Fail = func([]*engine.Event) error { return engine.ErrFull }
 	b.start()
-	b.add(b.path("-a", "simple.jsonl"), readFile(t, "testdata/simple.jsonl"))
-	b.wait(0)
+	lines := slices.Collect(bytes.Lines(readFile(t, "testdata/simple.jsonl")))
+	for _, part := range [][][]byte{lines[:1], lines[1:2], lines[2:]} { // the first two tell nothing, and are not saved at once
+		b.add(b.path("-a", "simple.jsonl"), bytes.Join(part, nil))
+		b.wait(0)
+	}
 	b.stop()
 	b.inlet.Fail = nil
 	b.start()
