@@ -471,6 +471,22 @@ func TestAFileThatLostItsLastLineTellsOnlyWhatIsNew(t *testing.T) {
 	}
 }
 
+func TestARestartWhileAFileIsWrittenAnewTellsOnlyWhatIsNew(t *testing.T) {
+	m := newMachine(t, Config{Level: "full"})
+	tr := newTranscript(m.config, "s", m.uuids, m.ways, now)
+	first, rest := prompts(1, "hello"), answers(2, "a", "end_turn", textBlock)
+	m.feed(tr, []byte(first+rest))
+	m.quiet(tr)
+	tr.Again(false)
+	m.feed(tr, []byte(first))
+	tr = m.restart(tr, []byte(first))
+	m.feed(tr, []byte(rest+prompts(3, "more")+answers(4, "b", "end_turn", textBlock)))
+	m.quiet(tr)
+	if len(m.events) != 5 {
+		t.Errorf("%d events, want a session, two prompts and two answers: %v", len(m.events), m.payloads())
+	}
+}
+
 func TestWhatIsUnexpectedIsLeftOutAndNoMore(t *testing.T) {
 	odd := `{"type":"user","uuid":"u1","sessionId":"s","timestamp":5,"version":{},"message":{"role":1,"content":"x"},"isMeta":"no","futureField":[1]}` + "\n"
 	if got := told(t, odd, `{"type":"surprise","uuid":"u2","sessionId":"s"}`+"\n", "[]\n", "7\n"); len(got) != 2 {
