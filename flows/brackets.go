@@ -53,7 +53,7 @@ func (b *bracket) end(at int) { b.ended, b.text = at, false }
 // flow passes what [ or { encloses.
 func (p *proofreader) flow() *fault {
 	f, open := p.brackets()
-	if f == nil || f.message == quoteOpen {
+	if len(open) == 0 || f.message == quoteOpen {
 		return f
 	}
 	// A line that looks like one outside of brackets says that the closing
@@ -94,13 +94,17 @@ func (p *proofreader) unclosed(at int) *fault {
 
 var closer = map[rune]rune{'[': ']', '{': '}'}
 
-// brackets passes what is enclosed, and returns what was open at a fault.
+// brackets passes what is enclosed. With a fault it returns what was open there,
+// or nothing if the fault has nothing to do with that.
 func (p *proofreader) brackets() (*fault, []bracket) {
 	var open []bracket
 	for p.pos < len(p.src.runes) {
 		top := len(open) - 1
 		r := p.src.at(p.pos)
+		line := p.src.lines[p.src.line(p.pos)]
 		switch {
+		case r == '\t' && top >= 0 && open[top].text && p.pos-line <= max(0, p.parent()) && p.oddSpace(line) != nil:
+			return p.oddSpace(line), nil
 		case isBlank(r) || isBreak(r):
 			p.pos++
 		case r == '#' && (isBlank(p.src.at(p.pos-1)) || isBreak(p.src.at(p.pos-1))):

@@ -173,7 +173,7 @@ func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 			diags = append(diags, v.missing(f))
 		}
 	}
-	if val, ok := into.Addr().Interface().(Validator); ok && !diags.Failed() {
+	if val, ok := into.Addr().Interface().(Validator); ok && !diags.Failed() && v.Whole() {
 		val.Validate(func(key, format string, args ...any) {
 			diags = append(diags, v.reach(key).Errorf(format, args...))
 		})

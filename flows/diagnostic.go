@@ -40,6 +40,7 @@ func (s Span) String() string {
 // run, one with warnings does.
 type Severity uint8
 
+// The severities.
 const (
 	Error Severity = iota
 	Warning

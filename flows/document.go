@@ -48,6 +48,7 @@ type Ref struct {
 // OnError is what becomes of an event that a node gives up.
 type OnError uint8
 
+// What may become of it.
 const (
 	ToDeadLetters OnError = iota
 	Drop

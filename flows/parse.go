@@ -297,19 +297,19 @@ func (c *composer) key(n *yaml.Node) *Value {
 		return v
 	case v.Kind == Null:
 		c.fail(v.Errorf("a key is missing"))
-	case c.src.template(c.src.offset(n.Line, n.Column)):
-		d := v.Errorf("text that begins with {{ must be in quotes")
-		d.Hint = `write "{{ … }}"`
-		c.fail(d)
+	case c.template(n):
+		f := template(c.src.offset(n.Line, n.Column)-1, c.end+1)
+		c.fail(Diagnostic{Span: c.src.span(f.from, f.to), Message: f.message, Hint: f.hint})
 	default:
 		c.fail(v.Errorf("a key must be text, got %s", v.describe()))
 	}
 	return nil
 }
 
-// template reports whether two braces stand at, or before, an offset.
-func (s *source) template(at int) bool {
-	return s.at(at) == '{' && (s.at(at+1) == '{' || s.at(at-1) == '{')
+// template reports whether n is the inner map of a {{ }} without quotes.
+func (c *composer) template(n *yaml.Node) bool {
+	at := c.src.offset(n.Line, n.Column)
+	return c.src.at(at) == '{' && c.src.at(at-1) == '{' && c.src.at(c.end) == '}'
 }
 
 // around is the place of a list or map: what its brackets enclose, or, if it

@@ -22,8 +22,11 @@ func syntaxError(src *source, err error, read int) Diagnostic {
 	}
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	message = lineForm.ReplaceAllString(message, "")
-	return Diagnostic{Span: src.span(gaveUp, gaveUp+1), Message: "this is not YAML: " + message}
+	return Diagnostic{Span: src.span(gaveUp, gaveUp+1), Message: notYAML + message}
 }
+
+// notYAML begins what is said where only yaml.v3 knows better.
+const notYAML = "this is not YAML: "
 
 // lineForm is the place that yaml.v3 names.
 var lineForm = regexp.MustCompile(`^line \d+: `)

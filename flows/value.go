@@ -45,6 +45,26 @@ type Entry struct {
 	Value *Value
 }
 
+// Whole reports whether nothing in v has a mistake that is told already: a
+// ${…} of what is not set, say. What is not whole is best not looked at
+// further, since nothing that is found there need be true.
+func (v *Value) Whole() bool {
+	if v == nil {
+		return true
+	}
+	for _, item := range v.Items {
+		if !item.Whole() {
+			return false
+		}
+	}
+	for _, e := range v.Entries {
+		if !e.Value.Whole() {
+			return false
+		}
+	}
+	return !v.broken
+}
+
 // Get returns the value of key in a map, or nil.
 func (v *Value) Get(key string) *Value {
 	if v == nil {
