@@ -5,11 +5,12 @@
 // # The way of a document
 //
 //   - load.go and files.go read the files and folders that -f names.
-//   - parse.go makes a tree of values of each file, on top of yaml.v3, which
-//     says where a value begins; places.go finds where each character of its
-//     text stands, so that a mistake inside an expression can be shown in it.
-//     Where yaml.v3 refuses a text, syntax.go says why: proofread.go and
-//     brackets.go look for the line that a person has to change.
+//   - parse.go and scalar.go make a tree of values of each file, on top of
+//     yaml.v3, which says where a value begins; places.go finds where each
+//     character of its text stands, so that a mistake inside an expression can
+//     be shown in it. Where yaml.v3 refuses a text, syntax.go says why:
+//     proofread.go, plain.go and brackets.go look for the line that a person has
+//     to change.
 //   - env.go puts in what ${…} stands for.
 //   - shape.go merges the values into a [Document]: sections, flows, nodes and
 //     what they refer to; loops.go finds the loops.
