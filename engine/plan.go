@@ -135,7 +135,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostics) {
 	n := &node{id: d.ID, doc: d, drop: d.OnError == flows.Drop}
 	var diags flows.Diagnostics
-	if d.When != nil {
+	if d.When != nil && d.When.Whole() {
 		when, found := reg.condition(d.When)
 		n.when = when
 		diags = append(diags, found...)
@@ -164,7 +164,7 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 			}
 		}
 	}
-	if found.Failed() {
+	if found.Failed() || !d.Config.Whole() {
 		return n, diags
 	}
 	if spec.ports != nil {

@@ -214,7 +214,8 @@ func (o *options) documents() []string {
 func (o *options) check(reg *engine.Registry) (*flows.Document, flows.Diagnostics) {
 	doc, diags := o.load()
 	diags = append(diags, engine.Check(doc, reg)...)
-	diags = append(diags, checkSettings(doc)...)
+	_, found := o.storeSettings(doc)
+	diags = append(diags, found...)
 	return doc, diags.Sorted()
 }
 

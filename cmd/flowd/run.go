@@ -21,7 +21,7 @@ var runCommand = &command{
 	summary: "run the flows until SIGINT or SIGTERM, or until all sources have finished",
 	flags: func(set *flag.FlagSet, o *options) {
 		fileFlag(set, o)
-		set.StringVar(&o.store, "store", "", "`STORE` to keep events in: memory; overrides the document")
+		set.StringVar(&o.store, "store", "", "`DIR` of the store, or memory; overrides the document")
 		set.StringVar(&o.listen, "listen", "", "`ADDRESS` where webhooks arrive; overrides the document")
 		set.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn, error (default info)")
 		set.StringVar(&o.logFormat, "log-format", "", "`FORMAT` of the log: text or json (default text on a terminal, else json)")
@@ -38,17 +38,15 @@ func runFlows(ctx context.Context, o *options, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if o.store != "" && o.store != "memory" {
-		return usage("--store is memory, not %q", o.store)
-	}
 	doc, diags := o.check(registry)
 	o.report(log, diags)
 	if diags.Failed() {
 		return status(wrong)
 	}
-	store, err := o.openStore(doc)
+	store, err := o.openStore(doc, log)
 	if err != nil {
-		return err
+		log.Error("opening the store", "error", err)
+		return status(broken)
 	}
 	defer store.Close()
 	eng := engine.New(registry, engine.Options{
