@@ -486,6 +486,29 @@ func TestADestinationThatIsDownHoldsTheLaneHoweverLongItTakes(t *testing.T) {
 	}
 }
 
+func TestADestinationThatRefusesEverythingIsDownAndDoesNotEmptyTheLog(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	var mended atomic.Bool
+	r.failWith(func(string, *engine.Event) error {
+		if mended.Load() {
+			return nil
+		}
+		return errors.New("500")
+	})
+	var batch []*engine.Event
+	for i := range 50 {
+		batch = append(batch, events(i)...)
+	}
+	r.put(t, batch...)
+	r.waitLetters(t)
+	time.Sleep(50 * time.Millisecond) // many more attempts
+	mended.Store(true)
+	r.wait(t, "one", 42)
+	if n := len(r.letters(t)); n != 8 {
+		t.Errorf("%d dead letters, want 8 and then a lane that waits", n)
+	}
+}
+
 func TestAPanicFailsTheEventThatCausedItAndTheLaneGoesOn(t *testing.T) {
 	r := start(t, "flows: {f: {nodes: [feed, {tag: x}, {collect: one}]}}")
 	r.failWith(func(name string, e *engine.Event) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/flowd/flowd/flows"
 )
@@ -20,6 +21,7 @@ type part struct {
 	opened bool
 	*probe
 
+	spent    atomic.Int64 // events given up in a row; see budget
 	requests sync.RWMutex // read-locked by each request that a Router works on
 }
 

@@ -35,6 +35,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 		out := l.take(n)
 		info.Out += out
 		if err == nil {
+			n.spent.Store(0)
 			break
 		}
 		n.failedWith(err)
@@ -123,7 +124,7 @@ func (l *lane) sort(n *node, failed Failures, began time.Time, whole, progress b
 		after, unavailable := IsUnavailable(f.Err)
 		// A processor that fails as a whole is not about any one event.
 		endless := !n.limited && (unavailable || whole && n.spec.Kind == ProcessorKind)
-		if IsPermanent(f.Err) || isPanic(f.Err) || !endless && tries.n >= n.retry.Attempts {
+		if IsPermanent(f.Err) || isPanic(f.Err) || !endless && tries.n >= n.retry.Attempts && n.spend(progress) {
 			l.fail(n, f.Event, f.Err, tries)
 			continue
 		}
@@ -132,6 +133,20 @@ func (l *lane) sort(n *node, failed Failures, began time.Time, whole, progress b
 		again = append(again, f.Event)
 	}
 	return again, wait
+}
+
+// budget is how many events in a row a node may give up after their attempts
+// without one that goes on between them. More is a destination that is down,
+// whatever it answers: its lane waits for it rather than that the backlog goes
+// to the dead letters. A number of attempts that the document sets is kept to.
+const budget = 8
+
+// spend takes one from the node's budget, if there is one left.
+func (n *node) spend(progress bool) bool {
+	if progress {
+		n.spent.Store(0)
+	}
+	return n.limited || n.spec.Kind != SinkKind || n.spent.Add(1) <= budget
 }
 
 // backoff is the wait before attempt n+1: first, doubled each time up to max,
