@@ -20,27 +20,16 @@ const (
 	mostLinks = 40                     // symbolic links on the way to a file, as in the kernel
 )
 
-// Watch calls changed whenever what paths hold is no longer what it was: once
-// for a save, when writing has paused, and not at all for one that changes
-// nothing. Of a folder, its documents count. Calls never overlap. Watch returns
-// nil once ctx is done.
+// Watch calls changed whenever the files and folders that d was read from no
+// longer hold what was read, be it since before Watch was called: once for a
+// save, when writing has paused, and not at all for one that changes nothing.
+// Changed returns the document as it is now, with mistakes or without: that one
+// is watched from then on. Calls never overlap. Watch returns nil once ctx is
+// done.
 //
 // It watches folders rather than files, and those of every symbolic link on
 // the way, because editors save by renaming, git by deleting, and Kubernetes by
 // turning a link: of a watched file nothing more would be heard.
-func Watch(ctx context.Context, paths []string, changed func()) error {
-	doc := &Document{seen: fingerprints(paths)}
-	return doc.Watch(ctx, func() *Document {
-		seen := fingerprints(paths)
-		changed()
-		return &Document{seen: seen}
-	})
-}
-
-// Watch calls changed whenever the files and folders that d was read from no
-// longer hold what was read, be it since before Watch was called. Changed
-// returns the document as it is now, with mistakes or without: that one is
-// watched from then on. In all else it is as the function [Watch].
 func (d *Document) Watch(ctx context.Context, changed func() *Document) error {
 	w := &watcher{seen: d.seen, folders: map[string]os.FileInfo{}}
 	if told, err := fsnotify.NewWatcher(); err == nil {

@@ -288,8 +288,14 @@ func TestCallsNeverOverlapAndAChangeMeanwhileIsNotForgotten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running, calls atomic.Int32
 	over := make(chan error)
+	load := func() *Document {
+		doc, _ := Load([]string{d.in("flows.yaml")}, os.LookupEnv)
+		return doc
+	}
+	doc := load()
 	go func() {
-		over <- Watch(ctx, []string{d.in("flows.yaml")}, func() {
+		over <- doc.Watch(ctx, func() *Document {
+			doc := load()
 			if running.Add(1) > 1 {
 				t.Error("two at a time")
 			}
@@ -298,6 +304,7 @@ func TestCallsNeverOverlapAndAChangeMeanwhileIsNotForgotten(t *testing.T) {
 			}
 			time.Sleep(300 * time.Millisecond)
 			running.Add(-1)
+			return doc
 		})
 	}()
 	time.Sleep(150 * time.Millisecond)
