@@ -500,10 +500,10 @@ func TestADestinationThatRefusesEverythingIsDownAndDoesNotEmptyTheLog(t *testing
 		batch = append(batch, events(i)...)
 	}
 	r.put(t, batch...)
-	r.waitLetters(t)
-	time.Sleep(50 * time.Millisecond) // many more attempts
+	time.Sleep(100 * time.Millisecond) // many more attempts than an event has
 	mended.Store(true)
 	r.wait(t, "one", 42)
+	r.waitLetters(t)
 	if n := len(r.letters(t)); n != 8 {
 		t.Errorf("%d dead letters, want 8 and then a lane that waits", n)
 	}
