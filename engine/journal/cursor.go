@@ -190,7 +190,7 @@ func (o *commitOp) bulky() bool { return false }
 
 func (o *commitOp) size() int {
 	fl := o.c.flow
-	return 64 + len(fl.name) + len(o.c.name) + fl.j.keys.pendingSize(fl.hash, o.offset)
+	return 128 + len(o.c.name) + fl.j.keys.pendingSize(fl.hash)
 }
 
 func (o *commitOp) write(f *frame) {

@@ -12,7 +12,7 @@ import (
 // appendEvent writes what a record holds of an event: lengths and attributes
 // first, so that one string can back them all, the payload last, byte for byte.
 //
-//	seconds varint | nanoseconds uvarint | five lengths | the five texts | meta | failure as JSON | data
+//	seconds varint | nanoseconds uvarint | six texts with their lengths | meta | failure as JSON | data
 func appendEvent(b []byte, e *engine.Event) ([]byte, error) {
 	data, err := e.Data.Bytes()
 	if err != nil {
@@ -22,7 +22,7 @@ func appendEvent(b []byte, e *engine.Event) ([]byte, error) {
 	b = append(b, 0, 0, 0, 0) // length of all but the data
 	b = binary.AppendVarint(b, e.Time.Unix())
 	b = binary.AppendUvarint(b, uint64(e.Time.Nanosecond()))
-	for _, s := range [...]string{e.ID, e.Source, e.Type, e.Subject, e.Node} {
+	for _, s := range [...]string{e.ID, e.Source, e.Type, e.Subject, e.Node, e.At} {
 		b = appendText(b, s)
 	}
 	if e.Meta == nil {
@@ -54,7 +54,7 @@ func readEvent(body []byte) (*engine.Event, error) {
 		return nil, errRecord
 	}
 	e.Time = time.Unix(sec, int64(nsec)).UTC()
-	for _, s := range [...]*string{&e.ID, &e.Source, &e.Type, &e.Subject, &e.Node} {
+	for _, s := range [...]*string{&e.ID, &e.Source, &e.Type, &e.Subject, &e.Node, &e.At} {
 		*s = r.text()
 	}
 	switch meta := r.value(0).(type) {

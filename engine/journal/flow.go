@@ -44,7 +44,9 @@ func (j *Journal) flow(name string) *flow {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	fl := j.flowOf(hash64(name))
-	fl.name = name
+	if fl.name == "" {
+		fl.name = name
+	}
 	return fl
 }
 
@@ -241,7 +243,7 @@ type dropOp struct {
 }
 
 func (o *dropOp) bulky() bool { return false }
-func (o *dropOp) size() int   { return 64 + len(o.flow.name) + len(o.cursor) }
+func (o *dropOp) size() int   { return 128 + len(o.cursor) }
 
 func (o *dropOp) write(f *frame) {
 	fl := o.flow

@@ -22,7 +22,7 @@ func samples() []*engine.Event {
 	}
 	return []*engine.Event{
 		{},
-		{ID: "1", Source: "s", Type: "t", Subject: "ü", Node: "n", Time: time.Unix(1, 999_999_999).UTC(), Data: engine.JSON([]byte(`{"a":1}`))},
+		{ID: "1", Source: "s", Type: "t", Subject: "ü", Node: "n", At: "m", Time: time.Unix(1, 999_999_999).UTC(), Data: engine.JSON([]byte(`{"a":1}`))},
 		{Time: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), Data: engine.JSON([]byte("no JSON \xff\x00"))},
 		{Time: time.Date(-5, 1, 1, 0, 0, 0, 1, time.UTC), Meta: engine.Meta{}},
 		{Meta: engine.Meta{
@@ -40,7 +40,7 @@ func plain(t *testing.T, e *engine.Event) []any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []any{e.ID, e.Source, e.Type, e.Subject, e.Node, e.Time, string(data), e.Meta, e.Failure}
+	return []any{e.ID, e.Source, e.Type, e.Subject, e.Node, e.At, e.Time, string(data), e.Meta, e.Failure}
 }
 
 func TestAnEventIsReadAsItWasWritten(t *testing.T) {

@@ -285,8 +285,8 @@ func (r *keyring) settle(flow uint64, o engine.Offset) (settled []claims) {
 	return settled
 }
 
-// pendingSize is about how many bytes settle gives to write.
-func (r *keyring) pendingSize(flow uint64, o engine.Offset) (size int) {
+// pendingSize is about how many bytes settle gives to write, at most.
+func (r *keyring) pendingSize(flow uint64) (size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.pending[flow] {

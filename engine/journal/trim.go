@@ -196,10 +196,13 @@ func (j *Journal) undelivered(s *segment) *flow {
 
 // holder names a flow that holds the oldest segment.
 func (j *Journal) holder() string {
-	if fl := j.undelivered(j.segments[0]); fl != nil {
-		return fl.name
+	fl := j.undelivered(j.segments[0])
+	if fl == nil {
+		return ""
 	}
-	return ""
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return fl.name
 }
 
 // carry writes again what still counts of a segment that is to go.
