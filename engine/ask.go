@@ -84,6 +84,10 @@ func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
 		}
 		return Answer{}, ErrNoAnswer
 	}
+	if f.gate.shut() {
+		f.leave(p)
+		return Answer{}, errPaused
+	}
 	if f.asks.Add(1) > maxAsks {
 		f.asks.Add(-1)
 		f.leave(p)

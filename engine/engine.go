@@ -33,6 +33,8 @@ type Engine struct {
 	address  string // Options.Listen
 	share    Share
 	besides  atomic.Uint64 // events that went beside a log
+	gates    gates
+	retries  retries
 	ctx      context.Context
 	cancel   context.CancelFunc
 

@@ -36,6 +36,7 @@ type Event struct {
 
 	Node    string   // id of the source node it came in by; set by the engine
 	Offset  Offset   // its position in the log; a copy keeps it
+	At      string   // id of the node it goes to instead of those behind Node: a dead letter that is tried again
 	Failure *Failure // what went wrong, behind an error port
 
 	ask *ask // the request that waits for its answer, or nil

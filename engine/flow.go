@@ -21,6 +21,8 @@ type flow struct {
 	cancel context.CancelFunc
 
 	draining bool // no longer in the document; guarded by the engine
+	gate     *gate
+	trouble  atomic.Pointer[error] // why the log can't be read, since the last commit
 
 	mu     sync.Mutex
 	live   *livePlan // nil when the flow has stopped
@@ -75,7 +77,7 @@ func (e *Engine) openFlow(ctx context.Context, p *flowPlan) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &flow{engine: e, name: p.name, reads: p.log, store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
+	f := &flow{engine: e, name: p.name, reads: p.log, gate: e.gates.of(p.name), store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
 	f.reading, f.stopReading = context.WithCancel(f.ctx)
 	return f, nil

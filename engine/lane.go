@@ -18,7 +18,9 @@ type lane struct {
 	outlet Outlet
 	run    []*Event // the part of an inbox that a node is given
 	dead   []DeadLetter
+	rest   Offset              // of the first event not settled, when a walk is cut short
 	tries  map[*Event]attempts // at the node in hand
+	late   bool                // events have entered in the middle of the plan
 }
 
 func newLane(f *flow) *lane { return &lane{flow: f, tries: map[*Event]attempts{}} }
@@ -29,7 +31,7 @@ var errAbandoned = errors.New("the batch was given up, to be taken again")
 
 // walk takes a batch, in the order of the log, through the plan. When it
 // returns nil every event of it is settled: delivered, dropped, held, or a
-// dead letter.
+// dead letter. When it is cut short, those before rest are.
 func (l *lane) walk(ctx context.Context, p *livePlan, batch []*Event) error {
 	l.prepare(p)
 	for _, e := range batch {
@@ -61,10 +63,20 @@ func (l *lane) prepare(p *livePlan) {
 		l.inbox[i] = l.inbox[i][:0]
 	}
 	l.dead = l.dead[:0]
+	l.rest = noRest
+	l.late = false
 }
 
-// enter puts an event before the nodes that its source leads to.
+// noRest is the rest of a walk that is not cut short.
+const noRest = ^Offset(0)
+
+// enter puts an event before the nodes that its source leads to, or before the
+// one that it is to be tried at again.
 func (l *lane) enter(e *Event) {
+	if e.At != "" {
+		l.again(e)
+		return
+	}
 	source := l.plan.sources[e.Node]
 	if source == nil && len(l.plan.sources) == 1 { // it has another id now
 		for _, source = range l.plan.sources {
@@ -92,21 +104,47 @@ func (l *lane) emit(n *node, port int, e *Event) {
 	}
 }
 
-// drain works through the inboxes in topological order.
+// drain works through the inboxes in topological order. Where a node's work is
+// cut short, the events before the first that it has not settled still go the
+// rest of their way, so that they need not come again.
 func (l *lane) drain(ctx context.Context) error {
 	for i, n := range l.plan.nodes {
 		in := l.inbox[i]
+		if (n.merges || l.late) && !slices.IsSortedFunc(in, byOffset) {
+			slices.SortStableFunc(in, byOffset)
+		}
+		if l.rest != noRest {
+			in = slices.DeleteFunc(in, func(e *Event) bool { return e.Offset >= l.rest })
+		}
 		if len(in) == 0 {
 			continue
 		}
-		if n.merges && !slices.IsSortedFunc(in, byOffset) {
-			slices.SortStableFunc(in, byOffset)
-		}
-		if err := l.visit(ctx, n, in); err != nil {
+		if err := l.visit(ctx, n, in); err != nil && !errors.Is(err, errAbandoned) {
 			return err
 		}
 	}
-	return l.flow.bury(ctx, l.dead)
+	if l.rest != noRest {
+		l.dead = slices.DeleteFunc(l.dead, func(d DeadLetter) bool { return d.Event.Offset >= l.rest })
+	}
+	if err := l.flow.bury(ctx, l.dead); err != nil {
+		l.rest = 0
+		return err
+	}
+	if l.rest != noRest {
+		return errAbandoned
+	}
+	return nil
+}
+
+// cutShort ends a walk before the events that are not settled.
+func (l *lane) cutShort(unsettled []*Event) error {
+	for _, e := range unsettled {
+		l.rest = min(l.rest, e.Offset)
+	}
+	if len(unsettled) == 0 { // what a node holds, which comes again
+		l.rest = 0
+	}
+	return errAbandoned
 }
 
 func byOffset(a, b *Event) int { return cmp.Compare(a.Offset, b.Offset) }

@@ -28,6 +28,7 @@ func (f *flow) read() {
 		err := (&crew{flow: f, plan: p}).work()
 		f.leave(p)
 		if err != nil && f.reading.Err() == nil {
+			f.trouble.Store(&err)
 			f.engine.log.Error("reading the log", "flow", f.name, "error", err)
 			select {
 			case <-time.After(time.Second):
@@ -181,14 +182,24 @@ func (c *crew) walk(jobs <-chan job, first bool, stop func()) {
 			if c.failed() { // an earlier batch comes again, and so must this
 				continue
 			}
-			if err := l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
+			err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
+			if err == nil {
+				if err = l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
+					c.cutShort(j.round, l.rest)
+				}
+			}
+			if err != nil {
 				c.fail(err)
 				stop()
 				continue
 			}
 			c.settle(j.round)
 		case <-wake:
-			if err := l.due(c.flow.ctx, c.plan); err != nil {
+			err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
+			if err == nil {
+				err = l.due(c.flow.ctx, c.plan)
+			}
+			if err != nil {
 				c.fail(err)
 				stop()
 				continue
@@ -237,21 +248,43 @@ func (c *crew) settle(r *round) {
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}
+	if c.err == nil {
+		c.err = c.commit(last)
+	}
+}
+
+// cutShort commits what a single lane has settled of a round that was cut
+// short before rest.
+func (c *crew) cutShort(r *round, rest Offset) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && len(c.jobs) == 1 && rest > 0 && rest != noRest && c.rounds[0] == r {
+		c.err = c.commit(rest - 1)
+	}
+}
+
+// commit moves the cursor to last, which all lanes have reached, or just
+// before the oldest event held. The caller holds mu.
+func (c *crew) commit(last Offset) error {
 	c.flow.reached = last
 	for _, n := range c.plan.holders {
 		if held, ok := n.impl.(Holder).Held(); ok && held <= last {
 			last = held - 1
 		}
 	}
-	if c.err == nil && last > c.flow.cursor.Committed() {
-		c.err = c.flow.commit(last)
+	if last <= c.flow.cursor.Committed() {
+		return nil
 	}
+	return c.flow.commit(last)
 }
 
+// commit is done also when work in hand was given up: what was settled before
+// is settled.
 func (f *flow) commit(last Offset) error {
-	if err := f.cursor.Commit(f.ctx, last); err != nil {
+	if err := f.cursor.Commit(context.WithoutCancel(f.ctx), last); err != nil {
 		return err
 	}
+	f.trouble.Store(nil)
 	if f.engine.hooks.Settled != nil {
 		f.engine.hooks.Settled(f.name, uint64(f.store.End()-last))
 	}
