@@ -252,8 +252,9 @@ func (c *change) bind() error {
 	routed := false
 	for _, f := range c.plan.flows {
 		for _, n := range f.nodes {
-			_, ok := n.impl.(Router)
-			routed = routed || ok
+			if router, ok := n.impl.(Router); ok {
+				routed = routed || len(router.Routes(nil)) > 0
+			}
 		}
 	}
 	now, want := c.engine.listener, c.plan.server

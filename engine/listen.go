@@ -89,7 +89,7 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 	}
 	socket, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, fmt.Errorf("listening for webhooks, as server.listen or --listen says: %w", err)
 	}
 	l.bound = socket.Addr().String()
 	l.server = &http.Server{

@@ -120,6 +120,13 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		g.nodes = append(g.nodes, n)
 		g.byID[n.id] = n
 	}
+	loops := doc.Loops(func(d *flows.Node) bool {
+		n := g.byID[d.ID]
+		return n.part != nil && n.spec.Kind == SourceKind
+	})
+	if diags = append(diags, loops...); len(loops) > 0 {
+		return []*flowPlan{f}, diags
+	}
 	diags = append(diags, g.wire()...)
 	all, found := g.split(f)
 	diags = append(diags, found...)

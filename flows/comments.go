@@ -42,6 +42,9 @@ func describeStruct(v reflect.Value, comments map[string]string, within map[refl
 		value := v.FieldByIndex(f.index)
 		d := FieldDoc{Key: f.Key, Type: typeName(f.Type), Required: f.Required, Main: f.Main}
 		d.Doc = comments[declaredIn(t, f.index).Name()+"."+f.Name]
+		if rest, ok := strings.CutPrefix(d.Doc, f.Name+" "); ok && f.Key != "" {
+			d.Doc = f.Key + " " + rest // people know the key, not the Go name
+		}
 		if inner, ok := settingsOf(value); ok {
 			d.Fields = describeStruct(inner, comments, within)
 		} else {

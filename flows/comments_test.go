@@ -70,8 +70,8 @@ func TestSettingsAreDocumentedByTheirDeclaration(t *testing.T) {
 		Base: Base{Name: "n"}, Wait: Duration(90e9), Limit: 1 << 20, Events: []string{"a", "b"}, Token: "hunter2", Flag: true, Ratio: .5, TLS: &TLS{Cert: "file"},
 	}, sampleSource)
 	want := []FieldDoc{
-		{Key: "name", Type: "text", Default: "n", Doc: "Name is its name."},
-		{Key: "path", Type: "text", Required: true, Main: true, Doc: "Path is where webhooks arrive. It begins with a slash.\nA second paragraph."},
+		{Key: "name", Type: "text", Default: "n", Doc: "name is its name."},
+		{Key: "path", Type: "text", Required: true, Main: true, Doc: "path is where webhooks arrive. It begins with a slash.\nA second paragraph."},
 		{Key: "wait", Type: "duration", Default: "1m30s", Doc: "how long"},
 		{Key: "limit", Type: "size", Default: "1MiB", Doc: "how long"},
 		{Key: "events", Type: "list of text", Default: "[a, b]"},
@@ -79,8 +79,8 @@ func TestSettingsAreDocumentedByTheirDeclaration(t *testing.T) {
 		{Key: "token", Type: "secret", Default: "***"},
 		{Key: "keys", Type: "map of secrets"},
 		{Key: "lists", Type: "map of lists of whole numbers"},
-		{Key: "tls", Type: "map", Fields: []FieldDoc{{Key: "cert", Type: "text", Default: "file", Required: true, Doc: "Cert is a file."}}},
-		{Key: "hosts", Type: "list of maps", Fields: []FieldDoc{{Key: "cert", Type: "text", Required: true, Doc: "Cert is a file."}}},
+		{Key: "tls", Type: "map", Fields: []FieldDoc{{Key: "cert", Type: "text", Default: "file", Required: true, Doc: "cert is a file."}}},
+		{Key: "hosts", Type: "list of maps", Fields: []FieldDoc{{Key: "cert", Type: "text", Required: true, Doc: "cert is a file."}}},
 		{Key: "ratio", Type: "number", Default: "0.5"},
 		{Key: "flag", Type: "true or false", Default: "true"},
 		{Key: "expr", Type: "expression"},

@@ -193,7 +193,7 @@ func printFlags(w io.Writer, set *flag.FlagSet) {
 }
 
 func fileFlag(set *flag.FlagSet, o *options) {
-	set.Var(&o.files, "f", "`PATH` of a document or a folder of them; any number of times (default flows.yaml)")
+	set.Var(&o.files, "f", "read the document at `PATH`, or a folder of them; any number of times (default flows.yaml)")
 }
 
 // load reads the documents that the command line names. Warnings are left to

@@ -21,13 +21,13 @@ var runCommand = &command{
 	summary: "run the flows until SIGINT or SIGTERM, or until all sources have finished",
 	flags: func(set *flag.FlagSet, o *options) {
 		fileFlag(set, o)
-		set.StringVar(&o.store, "store", "", "`DIR` of the store, or memory; overrides the document")
-		set.StringVar(&o.listen, "listen", "", "`ADDRESS` where webhooks arrive; overrides the document")
-		set.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` to log from: debug, info, warn, error (default info)")
-		set.StringVar(&o.logFormat, "log-format", "", "`FORMAT` of the log: text or json (default text on a terminal, else json)")
+		set.StringVar(&o.store, "store", "", "keep events in `DIR`, or in memory, whatever the document says")
+		set.StringVar(&o.listen, "listen", "", "take webhooks at `ADDRESS`, whatever the document says")
+		set.StringVar(&o.logLevel, "log-level", "info", "log from `LEVEL` on: debug, info, warn or error (default info)")
+		set.StringVar(&o.logFormat, "log-format", "", "write the log as `FORMAT`: text or json (default text on a terminal, else json)")
 		set.BoolVar(&o.noWatch, "no-watch", false, "do not reload when a document is saved")
 		o.drain = flows.Duration(10 * time.Second)
-		set.TextVar(&o.drain, "drain", o.drain, "`TIME` that work in hand may take at the end (default 10s)")
+		set.TextVar(&o.drain, "drain", o.drain, "give work in hand `TIME` at the end (default 10s)")
 	},
 	run: runFlows,
 }
@@ -85,6 +85,10 @@ func (o *options) failed(log *slog.Logger, err error) error {
 	return status(broken)
 }
 
+// together is how close to the first a second signal counts as the same:
+// timeout(1), for one, signals the process and then its group.
+const together = 100 * time.Millisecond
+
 // signals returns a context that ends at the first SIGINT or SIGTERM. The
 // second one ends the process at once.
 func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
@@ -93,13 +97,18 @@ func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
 	over := make(chan struct{})
 	signal.Notify(came, os.Interrupt, syscall.SIGTERM)
 	go func() {
+		var first time.Time
 		for n := 0; ; n++ {
 			select {
 			case s := <-came:
+				if n > 0 && time.Since(first) < together {
+					continue
+				}
 				if n > 0 {
 					log.Warn("stopped at once", "signal", s.String())
 					os.Exit(broken)
 				}
+				first = time.Now()
 				log.Info("stopping; a second signal stops at once", "signal", s.String())
 				cancel()
 			case <-over:

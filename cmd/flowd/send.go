@@ -20,7 +20,7 @@ var sendCommand = &command{
 	most:    2, least: 1,
 	flags: func(set *flag.FlagSet, o *options) {
 		fileFlag(set, o)
-		set.StringVar(&o.listen, "listen", "", "`ADDRESS` of the running flowd, if it was started with --listen")
+		set.StringVar(&o.listen, "listen", "", "send to a flowd at `ADDRESS` rather than where the document says")
 	},
 	run: func(ctx context.Context, o *options, args []string) error {
 		doc, diags := o.load()
@@ -64,7 +64,10 @@ func post(ctx context.Context, o *options, req *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	fmt.Fprintf(o.out, "%s\n%s", resp.Status, answer)
+	fmt.Fprintln(o.out, resp.Status)
+	if text := strings.TrimSpace(string(answer)); text != "" {
+		fmt.Fprintln(o.out, text)
+	}
 	if resp.StatusCode >= 300 {
 		return status(wrong)
 	}

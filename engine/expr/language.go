@@ -14,13 +14,13 @@ type language struct{}
 // Condition compiles v as a [Condition].
 func (language) Condition(v *flows.Value) (func(*engine.Event) (bool, error), flows.Diagnostics) {
 	c := new(Condition)
-	diags := c.DecodeValue(v)
+	diags := flows.Decode(v, c)
 	return c.True, diags
 }
 
 // Key compiles v as an [Expr] and gives its [Expr.Key].
 func (language) Key(v *flows.Value) (func(*engine.Event) (string, error), flows.Diagnostics) {
 	x := new(Expr)
-	diags := x.DecodeValue(v)
+	diags := flows.Decode(v, x)
 	return x.Key, diags
 }

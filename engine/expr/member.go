@@ -128,11 +128,11 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 	}
 	d.Hint = flows.DidYouMean(n.Value, known)
 	if !strings.HasPrefix(d.Hint, "did you mean") && !c.src.hidden {
-		meant := n.Value
+		meant, whole := n.Value, false
 		if text := strings.TrimSpace(c.src.text); words.MatchString(text) {
-			meant = text
+			meant, whole = text, true
 		}
-		d.Hint = strings.TrimPrefix(d.Hint+"; "+textHint(meant), "; ")
+		d.Hint = strings.TrimPrefix(d.Hint+"; "+c.src.textHint(meant, whole), "; ")
 	}
 	return unknown
 }

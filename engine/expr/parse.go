@@ -132,7 +132,7 @@ func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
 	}
 	if day.MatchString(src.text) {
 		diags = whole("a date without quotes is a subtraction")
-		diags[0].Hint = textHint(src.text)
+		diags[0].Hint = src.textHint(src.text, true)
 		return nil, diags
 	}
 	defer func() {
@@ -183,7 +183,7 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 		d.Message = "unexpected " + m[2]
 		d.Hint = hints[strings.Trim(m[2], `"`)]
 		if m[1] == "Identifier" {
-			d.Hint = textHint(src.text)
+			d.Hint = src.textHint(src.text, true)
 		}
 	case strings.Contains(message, "literal not terminated"):
 		d.Message = "a text in quotes is not closed"
@@ -210,9 +210,14 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 	}
 }
 
-// textHint is for what reads as names and was meant as text.
-func textHint(text string) string {
-	return "text is written in quotes: " + strconv.Quote(shorten(text))
+// textHint is for what reads as names and was meant as text. A whole value of
+// the document needs two pairs of quotes, since YAML takes the outer one away.
+func (src *source) textHint(text string, whole bool) string {
+	quoted := strconv.Quote(shorten(text))
+	if whole && src.text == src.v.Text {
+		return "text is written in quotes inside those of YAML: '" + strings.ReplaceAll(quoted, "'", "''") + "'"
+	}
+	return "text is written in quotes: " + quoted
 }
 
 // day is a date as YAML users write it.
