@@ -37,7 +37,7 @@ type command struct {
 // commands lists them in the order of the help text. The first runs without
 // its name.
 func commands() []*command {
-	return []*command{runCommand, checkCommand, sendCommand, nodesCommand, versionCommand}
+	return []*command{runCommand, checkCommand, sendCommand, tailCommand(), deadCommand(), nodesCommand, versionCommand}
 }
 
 // options are what the flags say, and where to print.
@@ -215,6 +215,8 @@ func (o *options) check(reg *engine.Registry) (*flows.Document, flows.Diagnostic
 	doc, diags := o.load()
 	diags = append(diags, engine.Check(doc, reg)...)
 	_, found := o.storeSettings(doc)
+	diags = append(diags, found...)
+	_, found = adminSettings(doc)
 	diags = append(diags, found...)
 	return doc, diags.Sorted()
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/admin"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -49,28 +50,66 @@ func runFlows(ctx context.Context, o *options, _ []string) error {
 		return status(broken)
 	}
 	defer store.Close()
-	eng := engine.New(registry, engine.Options{
-		Store: store, Log: log, Listen: o.listen, Drain: time.Duration(o.drain),
-	})
-	changes, err := eng.Apply(ctx, doc)
-	if err != nil {
+	d := newService(o, store, log)
+	defer d.section.stop()
+	if err := d.start(ctx, doc); err != nil {
 		return o.failed(log, err)
 	}
-	log.Info("running", "flows", len(changes.FlowsAdded), "nodes", len(changes.Added), "listen", eng.Address())
 	ctx, stop := signals(ctx, log)
 	defer stop()
 	reloads := make(chan struct{})
 	go func() {
 		defer close(reloads)
-		o.reload(ctx, eng, log, doc)
+		d.reloads(ctx, doc)
 	}()
-	err = eng.Run(ctx)
+	err = d.engine.Run(ctx)
 	stop()
 	<-reloads
 	if err != nil {
 		return fmt.Errorf("stopping: work in hand took longer than %s", o.drain)
 	}
 	log.Info("stopped")
+	return nil
+}
+
+// A service is the engine, and what shows it to others.
+type service struct {
+	*options
+	log     *slog.Logger
+	engine  *engine.Engine
+	metrics *admin.Metrics
+	section *adminSection
+
+	applying sync.Mutex // one document at a time
+}
+
+func newService(o *options, store engine.Store, log *slog.Logger) *service {
+	d := &service{options: o, log: log, metrics: admin.NewMetrics()}
+	d.engine = engine.New(registry, engine.Options{
+		Store: store, Log: log, Listen: o.listen, Drain: time.Duration(o.drain), Hooks: d.metrics.Hooks(),
+	})
+	d.section = &adminSection{log: log, admin: admin.New(d.engine, admin.Options{
+		Metrics: d.metrics, Log: log,
+		Reload: func(ctx context.Context) (engine.Changes, error) {
+			_, changes, err := d.reload(ctx)
+			return changes, err
+		},
+	})}
+	return d
+}
+
+// start runs the first document.
+func (d *service) start(ctx context.Context, doc *flows.Document) error {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	if err := d.section.start(doc); err != nil {
+		return err
+	}
+	changes, err := d.engine.Apply(ctx, doc)
+	if err != nil {
+		return err
+	}
+	d.log.Info("running", "flows", len(changes.FlowsAdded), "nodes", len(changes.Added), "listen", d.engine.Address())
 	return nil
 }
 
@@ -123,21 +162,19 @@ func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
 	})
 }
 
-// reload applies the documents anew whenever one of them is saved, and at
+// reloads applies the documents anew whenever one of them is saved, and at
 // SIGHUP, until ctx is done.
-func (o *options) reload(ctx context.Context, eng *engine.Engine, log *slog.Logger, doc *flows.Document) {
-	var one sync.Mutex
+func (d *service) reloads(ctx context.Context, doc *flows.Document) {
 	anew := func() *flows.Document {
-		one.Lock()
-		defer one.Unlock()
-		return o.applyAnew(ctx, eng, log)
+		doc, _, _ := d.reload(ctx) // which has told what is wrong
+		return doc
 	}
 	var watch sync.WaitGroup
 	defer watch.Wait()
-	if !o.noWatch {
+	if !d.noWatch {
 		watch.Go(func() {
 			if err := doc.Watch(ctx, anew); err != nil {
-				log.Error("watching the documents: save them and send SIGHUP to reload", "error", err)
+				d.log.Error("watching the documents: save them and send SIGHUP to reload", "error", err)
 			}
 		})
 	}
@@ -154,26 +191,32 @@ func (o *options) reload(ctx context.Context, eng *engine.Engine, log *slog.Logg
 	}
 }
 
-// applyAnew loads the documents again and returns what it read, with mistakes
-// or without.
-func (o *options) applyAnew(ctx context.Context, eng *engine.Engine, log *slog.Logger) *flows.Document {
-	doc, diags := o.check(registry)
-	o.report(log, diags)
-	if diags.Failed() {
-		log.Error("not reloaded: the flows run on as they were")
-		return doc
+// reload loads the documents again and applies them. It tells and returns what
+// is wrong, and returns what it read, with mistakes or without.
+func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, error) {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	start := time.Now()
+	doc, diags := d.check(registry)
+	d.report(d.log, diags)
+	if err := diags.Err(); err != nil {
+		d.metrics.Loaded(time.Since(start), err)
+		d.log.Error("not reloaded: the flows run on as they were")
+		return doc, engine.Changes{}, err
 	}
-	changes, err := eng.Apply(ctx, doc)
-	if err != nil {
-		var found flows.Diagnostics
-		if errors.As(err, &found) {
-			o.report(log, found)
-			log.Error("not reloaded: the flows run on as they were")
-		} else {
-			log.Error("not reloaded: the flows run on as they were", "error", err)
+	changes, err := d.engine.Apply(ctx, doc)
+	var found flows.Diagnostics
+	switch {
+	case errors.As(err, &found):
+		d.report(d.log, found)
+		d.log.Error("not reloaded: the flows run on as they were")
+	case err != nil:
+		d.log.Error("not reloaded: the flows run on as they were", "error", err)
+	default:
+		d.log.Info("reloaded", "changes", changes.String())
+		if err := d.section.apply(doc); err != nil {
+			d.log.Error("the admin section stays as it was", "error", err)
 		}
-		return doc
 	}
-	log.Info("reloaded", "changes", changes.String())
-	return doc
+	return doc, changes, err
 }

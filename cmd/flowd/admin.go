@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/flowd/flowd/engine/admin"
+	"github.com/flowd/flowd/flows"
+)
+
+// adminSettings reads the admin section of a document.
+func adminSettings(doc *flows.Document) (admin.Config, flows.Diagnostics) {
+	c := admin.Default
+	if doc.Admin == nil {
+		return c, nil
+	}
+	return c, flows.Decode(doc.Admin, &c)
+}
+
+// An adminSection serves what shows the daemon to others, as the document says
+// last.
+type adminSection struct {
+	admin *admin.Admin
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	listen  string        // as the document says it
+	server  *admin.Server // nil if it is turned off
+	closing sync.WaitGroup
+}
+
+// start begins to serve. That the default address is in use, by a second flowd
+// say, is no reason not to run; that one in the document is, is.
+func (s *adminSection) start(doc *flows.Document) error {
+	err := s.apply(doc)
+	if errors.Is(err, syscall.EADDRINUSE) && doc.Admin.Get("listen") == nil {
+		s.log.Warn("no health, metrics and API: their default address is in use; name another one in the document, admin: {listen: ADDRESS}", "error", err)
+		return nil
+	}
+	return err
+}
+
+// apply makes the section what doc says. After an error it is as it was.
+func (s *adminSection) apply(doc *flows.Document) error {
+	c, diags := adminSettings(doc)
+	if err := diags.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.Listen == s.listen && s.server != nil {
+		s.server.Configure(c)
+		return nil
+	}
+	var next *admin.Server
+	if c.Listen != "" {
+		var err error
+		if next, err = s.admin.Serve(c); err != nil {
+			return fmt.Errorf("admin section: %w", err)
+		}
+		s.log.Info("health, metrics and API", "listen", next.Address)
+	}
+	if old := s.server; old != nil { // which may be serving the request to reload
+		s.closing.Go(func() { shutDown(old) })
+	}
+	s.listen, s.server = c.Listen, next
+	return nil
+}
+
+func (s *adminSection) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.server != nil {
+		shutDown(s.server)
+	}
+	s.closing.Wait()
+}
+
+func shutDown(s *admin.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s.Shutdown(ctx)
+}
+
+// An adminClient asks a running flowd.
+type adminClient struct {
+	url   string
+	token flows.Secret
+	http  http.Client
+}
+
+var (
+	errNotRunning = errors.New("flowd is not running")
+	errAdminOff   = errors.New("the admin section of the document is turned off")
+)
+
+// newAdminClient returns the client of the flowd that runs doc. It goes by no
+// proxy: the token is for nobody else.
+func newAdminClient(doc *flows.Document) (*adminClient, error) {
+	c, diags := adminSettings(doc)
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	if c.Listen == "" {
+		return nil, errAdminOff
+	}
+	return &adminClient{url: c.URL(), token: c.Token, http: http.Client{Transport: &http.Transport{}}}, nil
+}
+
+// send makes a request and returns its answer if that is a success.
+func (c *adminClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var text io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		text = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, text)
+	if err != nil {
+		return nil, err
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w: nobody listens at %s, where the admin section is", errNotRunning, strings.TrimPrefix(c.url, "http://"))
+	}
+	if err != nil {
+		return nil, unwrapURL(err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var refusal admin.Refusal
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal) != nil || refusal.Error == "" {
+		return nil, fmt.Errorf("%s answered %s: it seems to be no flowd", c.url, resp.Status)
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return nil, errors.New("flowd wants another token: is it the one of the document, and of the same environment?")
+	}
+	return nil, errors.New(refusal.Error)
+}
+
+// ask makes a request and decodes its answer.
+func (c *adminClient) ask(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.url, err)
+	}
+	return nil
+}
+
+// apiPath joins segments that may hold any character.
+func apiPath(segments ...string) string {
+	var b strings.Builder
+	b.WriteString("/api/v1")
+	for _, s := range segments {
+		b.WriteString("/" + url.PathEscape(s))
+	}
+	return b.String()
+}
+
+// document reads the document that a running flowd has, as far as a command
+// needs it to find that flowd: variables that are set for the daemon alone may
+// be missing here.
+func (o *options) document() (*flows.Document, flows.Diagnostics, error) {
+	doc, diags := o.load()
+	for _, d := range diags {
+		if d.Severity == flows.Error && d.Span.File == nil { // it can't be read at all
+			return nil, nil, diags
+		}
+	}
+	return doc, diags, nil
+}
