@@ -1,13 +1,9 @@
 package slack
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -143,70 +140,7 @@ func reply(status int, body string, header ...string) http.HandlerFunc {
 }
 
 // newEnv is an environment whose log can be read.
-func newEnv() (*engine.Env, *logText) {
-	log := &logText{}
-	return &engine.Env{
-		Flow: "f", Node: "slack", Log: slog.New(slog.NewTextHandler(log, nil)),
-		Checkpoints: &checkpoints{}, Share: &engine.Share{},
-	}, log
-}
-
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// checkpoints are kept in memory, and fail where they are told to.
-type checkpoints struct {
-	mu     sync.Mutex
-	values map[string][]byte
-	fail   error
-}
-
-func (c *checkpoints) Load(_ context.Context, key string) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.values[key], nil
-}
-
-func (c *checkpoints) Save(_ context.Context, key string, value []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fail != nil {
-		return c.fail
-	}
-	if c.values == nil {
-		c.values = map[string][]byte{}
-	}
-	if c.values[key] = value; value == nil {
-		delete(c.values, key)
-	}
-	return nil
-}
-
-func (c *checkpoints) Range(_ context.Context, yield func(string, []byte) bool) error {
-	c.mu.Lock()
-	values := maps.Clone(c.values)
-	c.mu.Unlock()
-	for key, value := range values {
-		if !yield(key, value) {
-			break
-		}
-	}
-	return nil
-}
+func newEnv() (*engine.Env, *enginetest.Log) { return enginetest.NewEnv("f", "slack") }
 
 // events are events with the given payloads.
 func events(payloads ...any) []*engine.Event {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 )
 
 const (
@@ -329,7 +330,7 @@ func TestTheNewFormOfANodeKnowsTheThreadsOfTheOld(t *testing.T) {
 func TestAThreadThatCannotBeSavedIsKnownUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
-		env.Checkpoints = &checkpoints{fail: errors.New("disk full")}
+		env.Checkpoints = &enginetest.Checkpoints{Fail: errors.New("disk full")}
 		api := &fakeSlack{}
 		s := newTest(t, byToken+"text: \"{{ data.text }}\"\nthread: data.thread", env, api)
 		if err := s.Write(t.Context(), events(say("A", "1", "s"), say("A", "2", "s"))); err != nil {
@@ -343,7 +344,7 @@ func TestAThreadThatCannotBeSavedIsKnownUntilTheEnd(t *testing.T) {
 
 func TestThreadsAreForgottenByAgeAndNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kept := &checkpoints{}
+		kept := &enginetest.Checkpoints{}
 		th, err := loadThreads(t.Context(), kept)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +355,7 @@ func TestThreadsAreForgottenByAgeAndNumber(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		if n, m := len(th.known), len(kept.values); n > maxThreads || n != m {
+		if n, m := len(th.known), kept.Len(); n > maxThreads || n != m {
 			t.Errorf("%d known, %d kept", n, m)
 		}
 		newest, oldest := threadKey("A", fmt.Sprint(maxThreads)), threadKey("A", "0")
@@ -370,8 +371,8 @@ func TestThreadsAreForgottenByAgeAndNumber(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(again.known) != 1 || again.ts(newest) != "ts" || len(kept.values) != 1 {
-			t.Errorf("%d known, %d kept: want the one that was in use", len(again.known), len(kept.values))
+		if len(again.known) != 1 || again.ts(newest) != "ts" || kept.Len() != 1 {
+			t.Errorf("%d known, %d kept: want the one that was in use", len(again.known), kept.Len())
 		}
 	})
 }

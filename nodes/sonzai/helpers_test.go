@@ -2,21 +2,19 @@ package sonzai
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -56,68 +54,7 @@ func newTest(t *testing.T, text string, env *engine.Env) *source {
 }
 
 // newEnv is an environment whose log can be read.
-func newEnv() (*engine.Env, *logText) {
-	log := &logText{}
-	return &engine.Env{
-		Flow: "f", Node: "sonzai", Log: slog.New(slog.NewTextHandler(log, nil)),
-		Checkpoints: &checkpoints{}, Share: &engine.Share{},
-	}, log
-}
-
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// checkpoints are kept in memory, and fail where they are told to.
-type checkpoints struct {
-	mu     sync.Mutex
-	values map[string][]byte
-	fail   error
-}
-
-func (c *checkpoints) Load(_ context.Context, key string) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.values[key], nil
-}
-
-func (c *checkpoints) Save(_ context.Context, key string, value []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fail != nil {
-		return c.fail
-	}
-	if c.values == nil {
-		c.values = map[string][]byte{}
-	}
-	c.values[key] = value
-	return nil
-}
-
-func (c *checkpoints) Range(_ context.Context, yield func(string, []byte) bool) error {
-	c.mu.Lock()
-	values := maps.Clone(c.values)
-	c.mu.Unlock()
-	for key, value := range values {
-		if !yield(key, value) {
-			break
-		}
-	}
-	return nil
-}
+func newEnv() (*engine.Env, *enginetest.Log) { return enginetest.NewEnv("f", "sonzai") }
 
 // post gives a request to the route that the engine would choose.
 func post(t *testing.T, s *source, in engine.Inlet, target string, header http.Header, body []byte) engine.Answer {

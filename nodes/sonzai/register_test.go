@@ -120,7 +120,7 @@ func TestASecretThatIsLostIsReplaced(t *testing.T) {
 		const config = `register: {api_key: sk_1, url: "https://x/y", events: k}`
 		run(t, newTest(t, config, env), api, &enginetest.Inlet{})()
 
-		env.Checkpoints = &checkpoints{}
+		env.Checkpoints = &enginetest.Checkpoints{}
 		s := newTest(t, config, env)
 		run(t, s, api, &enginetest.Inlet{})()
 		if secrets, all := s.secrets("k"); !all || len(secrets) != 1 || secrets[0] != "whsec_k_2" {
@@ -150,7 +150,7 @@ func TestTheSecretsOfTwoProjectsAreNotMistaken(t *testing.T) {
 func TestASecretThatCouldNotBeSavedWorksAndIsSavedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
-		kept := &checkpoints{fail: errors.New("disk full")}
+		kept := &enginetest.Checkpoints{Fail: errors.New("disk full")}
 		env.Checkpoints = kept
 		api := &fakeAPI{}
 		s := newTest(t, `register: {api_key: sk_1, url: "https://x/y", events: k}`, env)
@@ -167,8 +167,8 @@ func TestASecretThatCouldNotBeSavedWorksAndIsSavedLater(t *testing.T) {
 		kept.mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(kept.values) != 1 || api.secrets != 1 {
-			t.Errorf("%d saved, %d given", len(kept.values), api.secrets)
+		if kept.Len() != 1 || api.secrets != 1 {
+			t.Errorf("%d saved, %d given", kept.Len(), api.secrets)
 		}
 	})
 }
