@@ -226,7 +226,7 @@ func (c *change) open(ctx context.Context, fr fresh) error {
 	e, n := c.engine, fr.node
 	f := c.flow(fr.plan.log)
 	n.probe = f.probe(n.id)
-	keys, err := e.store.Keys(ctx, fr.plan.name, n.id)
+	keys, err := e.store.Keys(ctx, fr.plan.log, n.id) // whose offsets own them
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (c *change) undo() {
 		f.cancel()
 	}
 	if c.listener != nil {
-		c.listener.server.Close()
+		c.listener.socket.Close()
 	}
 }
 
@@ -371,6 +371,9 @@ func (c *change) route() {
 	}
 	if e.listener != nil {
 		e.listener.table.Store(table)
+	}
+	if c.listener != nil {
+		go c.listener.serve(e.log)
 	}
 	if old != nil && old != e.listener {
 		old.table.Store(table) // for those who still know the old address

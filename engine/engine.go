@@ -65,6 +65,7 @@ func New(reg *Registry, o Options) *Engine {
 	if e.drain == 0 {
 		e.drain = 10 * time.Second
 	}
+	e.besides.Store(uint64(time.Now().UnixNano())) // keys outlive the process, and so must offsets differ
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
 }

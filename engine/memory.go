@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -199,7 +200,7 @@ func (l *memoryLog) close() {
 func (l *memoryLog) Cursor(_ context.Context, name string) (Cursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &memoryCursor{log: l, committed: l.first, at: l.first}
+	c := &memoryCursor{log: l, name: name, committed: l.first, at: l.first}
 	if before := l.cursors[name]; before != nil {
 		c.committed, c.at = before.committed, before.committed
 	}
@@ -207,8 +208,12 @@ func (l *memoryLog) Cursor(_ context.Context, name string) (Cursor, error) {
 	return c, nil
 }
 
+// errTakenOver is what a cursor gets when there is another of its name.
+var errTakenOver = errors.New("another reader has taken the cursor over")
+
 type memoryCursor struct {
 	log       *memoryLog
+	name      string
 	committed Offset
 	at        Offset // of the last event read
 }
@@ -233,6 +238,9 @@ func (c *memoryCursor) read(batch []*Event) (int, <-chan struct{}, error) {
 	if c.log.closed {
 		return 0, nil, errStopped
 	}
+	if c.log.cursors[c.name] != c {
+		return 0, nil, errTakenOver
+	}
 	n := copy(batch, c.log.events[c.at-c.log.first:])
 	c.at += Offset(n)
 	return n, c.log.grown, nil
@@ -241,6 +249,9 @@ func (c *memoryCursor) read(batch []*Event) (int, <-chan struct{}, error) {
 func (c *memoryCursor) Commit(_ context.Context, o Offset) error {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
+	if c.log.cursors[c.name] != c {
+		return errTakenOver
+	}
 	c.committed = max(c.committed, o)
 	c.log.trim()
 	return nil

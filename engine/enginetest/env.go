@@ -43,10 +43,17 @@ func (l *Log) String() string {
 // Checkpoints are kept in memory, and fail where they are told to. The zero
 // Checkpoints are ready, and safe for concurrent use.
 type Checkpoints struct {
-	Fail error // of every Save, if not nil
-
 	mu     sync.Mutex
+	fail   error
 	values map[string][]byte
+}
+
+// FailWith makes every Save fail from now on, unless err is nil.
+func (c *Checkpoints) FailWith(err error) *Checkpoints {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = err
+	return c
 }
 
 // Load returns what was saved.
@@ -61,8 +68,8 @@ func (c *Checkpoints) Save(_ context.Context, key string, value []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.Fail != nil:
-		return c.Fail
+	case c.fail != nil:
+		return c.fail
 	case value == nil:
 		delete(c.values, key)
 	case c.values == nil:

@@ -330,7 +330,7 @@ func TestTheNewFormOfANodeKnowsTheThreadsOfTheOld(t *testing.T) {
 func TestAThreadThatCannotBeSavedIsKnownUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
-		env.Checkpoints = &enginetest.Checkpoints{Fail: errors.New("disk full")}
+		env.Checkpoints = new(enginetest.Checkpoints).FailWith(errors.New("disk full"))
 		api := &fakeSlack{}
 		s := newTest(t, byToken+"text: \"{{ data.text }}\"\nthread: data.thread", env, api)
 		if err := s.Write(t.Context(), events(say("A", "1", "s"), say("A", "2", "s"))); err != nil {

@@ -385,7 +385,7 @@ func TestMemoryOfNotificationsIsBounded(t *testing.T) {
 func TestACheckpointThatCannotBeWrittenOnlyWarns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
-		env.Checkpoints = &enginetest.Checkpoints{Fail: errors.New("disk full")}
+		env.Checkpoints = new(enginetest.Checkpoints).FailWith(errors.New("disk full"))
 		api := &fakeAPI{idKey: "message_id", pending: []json.RawMessage{message(1)}}
 		in := &enginetest.Inlet{}
 		stop := run(t, newTest(t, "poll: {api_key: sk_1, agents: aiko, consume: false}", env), api, in)

@@ -150,7 +150,7 @@ func TestTheSecretsOfTwoProjectsAreNotMistaken(t *testing.T) {
 func TestASecretThatCouldNotBeSavedWorksAndIsSavedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, log := newEnv()
-		kept := &enginetest.Checkpoints{Fail: errors.New("disk full")}
+		kept := new(enginetest.Checkpoints).FailWith(errors.New("disk full"))
 		env.Checkpoints = kept
 		api := &fakeAPI{}
 		s := newTest(t, `register: {api_key: sk_1, url: "https://x/y", events: k}`, env)
@@ -162,9 +162,7 @@ func TestASecretThatCouldNotBeSavedWorksAndIsSavedLater(t *testing.T) {
 		if !strings.Contains(log.String(), "disk full") {
 			t.Errorf("the log does not say why:\n%s", log)
 		}
-		kept.mu.Lock()
-		kept.fail = nil
-		kept.mu.Unlock()
+		kept.FailWith(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if kept.Len() != 1 || api.secrets != 1 {
