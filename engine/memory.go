@@ -139,14 +139,19 @@ func (l *memoryLog) add(batch []*Event) (<-chan struct{}, error) {
 		return nil, nil
 	}
 	l.events = append(l.events, batch...)
-	close(l.grown)
-	l.grown = make(chan struct{})
+	l.wake()
 	if l.queue {
 		return nil, nil
 	}
 	done := make(chan struct{})
 	l.waiting = append(l.waiting, appended{end, done})
 	return done, nil
+}
+
+// wake lets those who wait to read look again.
+func (l *memoryLog) wake() {
+	close(l.grown)
+	l.grown = make(chan struct{})
 }
 
 func (l *memoryLog) end() Offset { return l.first + Offset(len(l.events)) }
@@ -205,6 +210,7 @@ func (l *memoryLog) Cursor(_ context.Context, name string) (Cursor, error) {
 		c.committed, c.at = before.committed, before.committed
 	}
 	l.cursors[name] = c
+	l.wake() // the one before, to learn that it is no more
 	return c, nil
 }
 
