@@ -63,6 +63,7 @@ type listener struct {
 	address string // as it was asked for
 	bound   string // as it is: with its port
 	https   bool
+	socket  net.Listener
 	server  *http.Server
 	table   atomic.Pointer[routes]
 	cert    atomic.Pointer[tls.Certificate]
@@ -80,10 +81,9 @@ type binding struct {
 	owner *part
 }
 
-// listen binds an address and serves nothing yet but 404.
+// listen binds an address. Who connects waits for [listener.serve].
 func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 	l := &listener{address: c.Listen, https: c.TLS != nil, served: make(chan struct{})}
-	l.table.Store(&routes{})
 	if err := l.configure(c); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks, as server.listen or --listen says: %w", err)
 	}
-	l.bound = socket.Addr().String()
+	l.socket, l.bound = socket, socket.Addr().String()
 	l.server = &http.Server{
 		Handler:           l,
 		ReadHeaderTimeout: headerTime,
@@ -108,18 +108,21 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 			ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
 		}
 	}
-	go func() {
-		defer close(l.served)
-		if c.TLS != nil {
-			err = l.server.ServeTLS(socket, "", "")
-		} else {
-			err = l.server.Serve(socket)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			log.Error("serving webhooks", "address", c.Listen, "error", err)
-		}
-	}()
 	return l, nil
+}
+
+// serve begins to serve the listener's routes, which are set by now.
+func (l *listener) serve(log *slog.Logger) {
+	defer close(l.served)
+	var err error
+	if l.https {
+		err = l.server.ServeTLS(l.socket, "", "")
+	} else {
+		err = l.server.Serve(l.socket)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		log.Error("serving webhooks", "address", l.address, "error", err)
+	}
 }
 
 // configure takes what may change while the listener serves.
