@@ -13,6 +13,9 @@ import (
 type Hooks struct {
 	// Batch is called once for each batch that a node is done with.
 	Batch func(BatchInfo)
+	// Step is called behind each attempt of a node at a batch, with what became
+	// of each event. It must not keep the slices.
+	Step func(Step)
 	// Settled is called when a lane has committed its cursor.
 	Settled func(flow string, lag uint64)
 	// GaveUp is called for each event that a node gave up.
@@ -27,6 +30,20 @@ type BatchInfo struct {
 	Type            string
 	In, Out, Failed int
 	Took            time.Duration // with its retries
+}
+
+// A Step is one attempt of a node at a batch.
+type Step struct {
+	Flow, Node string
+	In         []*Event
+	Out        []Emitted
+	Failed     Failures // to be tried again, or given up
+}
+
+// Emitted is an event that a node passed on.
+type Emitted struct {
+	Port  string // empty for the only one
+	Event *Event
 }
 
 // A NodeStatus is what a node has done since it was first loaded, over all

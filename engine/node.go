@@ -178,5 +178,9 @@ type Env struct {
 	// Topic returns the log of a topic, which any flow may write and read.
 	Topic func(ctx context.Context, name string) (Log, error)
 
+	// Outside, if not nil, stands in for the world outside of the process: the
+	// flow is rehearsed, and nothing of it may leave the machine.
+	Outside *Outside
+
 	queue Log // of a queue node
 }

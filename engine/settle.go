@@ -32,6 +32,9 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 			l.outlet.reset()
 			failed = allFailed(batch, err)
 		}
+		if l.flow.engine.hooks.Step != nil {
+			l.tell(n, batch, failed)
+		}
 		out := l.take(n)
 		info.Out += out
 		if err == nil {
@@ -58,6 +61,19 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 	info.Took = time.Since(start)
 	l.flow.count(n, info)
 	return nil
+}
+
+// tell shows an attempt to who wants to see each, before the outlet is taken.
+func (l *lane) tell(n *node, batch []*Event, failed Failures) {
+	step := Step{Flow: l.flow.name, Node: n.id, In: batch, Failed: failed}
+	for _, em := range l.outlet.emitted {
+		out := Emitted{Event: em.event}
+		if em.port < len(n.ports) {
+			out.Port = n.ports[em.port]
+		}
+		step.Out = append(step.Out, out)
+	}
+	l.flow.engine.hooks.Step(step)
 }
 
 // once is one attempt. A processor has the node's time for the batch, a sink

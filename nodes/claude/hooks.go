@@ -45,7 +45,7 @@ func (s *source) Routes(in engine.Inlet) []engine.Route {
 // serve takes one post. Claude Code waits for the answer, and would take a body
 // in it for a decision: it is empty.
 func (s *source) serve(in engine.Inlet, r *http.Request, body []byte) engine.Answer {
-	if !s.authorized(r.Header.Get("Authorization")) {
+	if !s.authorized(r.Header.Get("Authorization")) && !engine.Vouched(r) {
 		a := engine.Text(http.StatusUnauthorized, "wrong Authorization")
 		a.Header.Set("WWW-Authenticate", "Bearer")
 		return a

@@ -45,6 +45,10 @@ var (
 
 func (d *debug) Open(_ context.Context, env *engine.Env) (err error) {
 	d.label = cmp.Or(d.config.Label, env.Flow+"."+env.Node)
+	if env.Outside != nil {
+		d.screen = &screen{out: env.Outside.Stdout}
+		return nil
+	}
 	d.screen, d.release, err = engine.Use(env.Share, "debug", func() (*screen, error) {
 		return newScreen(os.Stdout, os.Getenv), nil
 	})

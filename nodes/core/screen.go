@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"sync"
@@ -20,7 +21,7 @@ import (
 // into another's lines.
 type screen struct {
 	mu     sync.Mutex
-	out    *os.File
+	out    io.Writer
 	person bool // whether a person looks at it
 	colour bool
 }

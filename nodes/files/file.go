@@ -164,6 +164,9 @@ func (f *file) Open(_ context.Context, env *engine.Env) (err error) {
 	if f.base, err = home(f.folder); err != nil {
 		return err
 	}
+	if env.Outside != nil {
+		f.base = env.Outside.File(f.base)
+	}
 	if f.base, err = filepath.Abs(f.base); err != nil {
 		return err
 	}

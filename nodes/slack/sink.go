@@ -49,6 +49,9 @@ func newSink(c Config) (engine.Sink, error) {
 // Open takes up the pace and the threads.
 func (s *sink) Open(ctx context.Context, env *engine.Env) error {
 	s.log = env.Log
+	if env.Outside != nil {
+		s.http.Transport = env.Outside.HTTP
+	}
 	sum := sha256.Sum256([]byte(s.config.WebhookURL.Reveal() + "\x00" + s.config.Token.Reveal()))
 	pacer, release, err := engine.Use(env.Share, "slack/pace/"+hex.EncodeToString(sum[:8]), newPacer)
 	if err != nil {

@@ -16,12 +16,16 @@ import (
 )
 
 // Open reads the certificates and makes the pool of connections.
-func (s *httpSink) Open(context.Context, *engine.Env) error {
+func (s *httpSink) Open(_ context.Context, env *engine.Env) error {
+	if env.Outside != nil {
+		s.connect(env.Outside.HTTP)
+		return nil
+	}
 	config, err := s.TLS.open()
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{
+	s.connect(&http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        config,
@@ -30,12 +34,15 @@ func (s *httpSink) Open(context.Context, *engine.Env) error {
 		MaxIdleConnsPerHost:    s.Concurrency,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-	}
+	})
+	return nil
+}
+
+func (s *httpSink) connect(transport http.RoundTripper) {
 	s.client = resty.NewWithClient(&http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}).SetAllowGetMethodPayload(true).SetDoNotParseResponse(true).SetDisableWarn(true)
-	return nil
 }
 
 func (t *TLS) open() (*tls.Config, error) {
