@@ -40,18 +40,19 @@ type flowPlan struct {
 // in the node of the next plan.
 type node struct {
 	*part
-	index   int // in flowPlan.nodes
-	id      string
-	doc     *flows.Node
-	when    func(*Event) (bool, error) // nil: always
-	retry   Retry
-	limited bool // the document sets the number of attempts
-	timeout time.Duration
-	drop    bool // what it gives up is dropped
-	ports   []string
-	out     [][]int // by port: indexes of the nodes that take it
-	onError []int   // of the nodes that take its error port
-	merges  bool    // more than one port leads to it
+	index    int // in flowPlan.nodes
+	id       string
+	doc      *flows.Node
+	when     func(*Event) (bool, error) // nil: always
+	retry    Retry
+	limited  bool // the document sets the number of attempts
+	timeout  time.Duration
+	drop     bool // what it gives up is dropped
+	settings any  // its decoded configuration, as far as it could be
+	ports    []string
+	out      [][]int // by port: indexes of the nodes that take it
+	onError  []int   // of the nodes that take its error port
+	merges   bool    // more than one port leads to it
 }
 
 // planDocument checks doc and finds every mistake that can be found without
@@ -128,6 +129,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		return []*flowPlan{f}, diags
 	}
 	diags = append(diags, g.wire()...)
+	diags = append(diags, g.check(doc, reg, diags)...)
 	all, found := g.split(f)
 	diags = append(diags, found...)
 	if !diags.Failed() {
@@ -171,6 +173,7 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 			}
 		}
 	}
+	n.settings = config
 	if found.Failed() || !d.Config.Whole() {
 		return n, diags
 	}

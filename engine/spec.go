@@ -31,6 +31,7 @@ type Retry struct {
 type SourceSpec[C any] struct {
 	About
 	Default C
+	Schema  func(C) Schema          // what is known of its events; nothing if nil
 	New     func(C) (Source, error) // pure: acquires nothing
 }
 
@@ -39,7 +40,10 @@ type ProcessorSpec[C any] struct {
 	About
 	Default C
 	Ports   func(C) []string // names of its ports, for from: ID.PORT; one without a name if nil
-	Timeout time.Duration    // for one attempt; none if 0
+	// Gives is what comes out of each port when such events come in; anything
+	// if nil.
+	Gives   func(c C, in Schema) []Schema
+	Timeout time.Duration // for one attempt; none if 0
 	New     func(C) (Processor, error)
 }
 
@@ -47,8 +51,9 @@ type ProcessorSpec[C any] struct {
 type SinkSpec[C any] struct {
 	About
 	Default C
-	Retry   Retry         // default; see [DefaultRetry]
-	Timeout time.Duration // for one attempt at one event; none if 0
+	Gives   func(c C, in Schema) []Schema // of a [Relay], as that of a processor; other sinks pass events on
+	Retry   Retry                         // default; see [DefaultRetry]
+	Timeout time.Duration                 // for one attempt at one event; none if 0
 	New     func(C) (Sink, error)
 }
 
@@ -63,6 +68,8 @@ type Spec struct {
 	decode func(v *flows.Value) (any, flows.Diagnostics)
 	build  func(config any) (any, error)
 	ports  func(config any) []string
+	schema func(config any) Schema
+	gives  func(config any, in Schema) []Schema
 }
 
 // A Kind is the part a node plays in a flow.
@@ -82,6 +89,9 @@ type Declaration interface{ declare() *Spec }
 func (s SourceSpec[C]) declare() *Spec {
 	spec := declare(s.About, SourceKind, s.Default, s.New)
 	spec.Retry = Retry{First: DefaultRetry.First, Max: DefaultRetry.Max}
+	if s.Schema != nil {
+		spec.schema = func(config any) Schema { return s.Schema(config.(C)) }
+	}
 	return spec
 }
 
@@ -92,6 +102,9 @@ func (s ProcessorSpec[C]) declare() *Spec {
 	if s.Ports != nil {
 		spec.ports = func(config any) []string { return s.Ports(config.(C)) }
 	}
+	if s.Gives != nil {
+		spec.gives = func(config any, in Schema) []Schema { return s.Gives(config.(C), in) }
+	}
 	return spec
 }
 
@@ -99,6 +112,9 @@ func (s SinkSpec[C]) declare() *Spec {
 	spec := declare(s.About, SinkKind, s.Default, s.New)
 	spec.Timeout = s.Timeout
 	spec.Retry = s.Retry.or(DefaultRetry)
+	if s.Gives != nil {
+		spec.gives = func(config any, in Schema) []Schema { return s.Gives(config.(C), in) }
+	}
 	return spec
 }
 

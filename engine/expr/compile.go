@@ -6,6 +6,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -13,9 +14,10 @@ import (
 type part struct {
 	code  code
 	kinds kinds
-	json  bool // whether it came as JSON, so that all inside it is JSON
-	fixed bool // whether it always has the same value
-	value any  // of a fixed part
+	json  bool         // whether it came as JSON, so that all inside it is JSON
+	shape engine.Shape // what more is known of it, as the JSON it is or becomes
+	fixed bool         // whether it always has the same value
+	value any          // of a fixed part
 }
 
 // A compiler compiles one expression. It goes on after a mistake.
@@ -24,11 +26,12 @@ type compiler struct {
 	scope *scope
 	diags flows.Diagnostics
 
-	nodes  int        // compiled so far
-	vars   []variable // of the lets around
-	loops  int        // around
-	folded int        // steps that fixed parts took
-	kept   int        // bytes that they hold
+	nodes  int           // compiled so far
+	vars   []variable    // of the lets around
+	items  []part        // of the loops around
+	events engine.Schema // that can come to where the compiler is
+	folded int           // steps that fixed parts took
+	kept   int           // bytes that they hold
 }
 
 type variable struct {
@@ -44,7 +47,7 @@ func compile(src *source, sc *scope) (ast.Node, part, flows.Diagnostics) {
 	if diags != nil {
 		return nil, unknown, diags
 	}
-	c := &compiler{src: src, scope: sc}
+	c := &compiler{src: src, scope: sc, events: sc.events}
 	p := c.node(n)
 	if c.nodes > mostNodes { // what else was found may be half of the truth
 		d := src.v.Errorf("%s: it has more than %d parts", tooLarge, mostNodes)
@@ -151,6 +154,10 @@ func (c *compiler) node(n ast.Node) part {
 // fixed is the part of a constant.
 func fixed(v any) part {
 	p := part{kinds: kindOf(v), fixed: true, value: v, code: func(*state) any { return v }}
+	if p.kinds&^isJSON == 0 {
+		p.shape = engine.ShapeOf(v)
+	}
+	p.json = !p.kinds.has(isList | isMap) // which may hold times
 	if p.kinds.has(isList | isMap) {
 		p.code = func(s *state) any {
 			s.built = true
@@ -202,23 +209,25 @@ func (c *compiler) want(n ast.Node, p part, want kinds, what string) bool {
 	if p.kinds.has(want) {
 		return true
 	}
-	c.mistake(n, "%s, got %s", what, p.kinds)
+	c.mistake(n, "%s, got %s", what, p.kinds.there())
 	return false
 }
 
 func (c *compiler) conditional(n *ast.ConditionalNode) part {
 	cond := c.node(n.Cond)
-	yes, no := c.node(n.Exp1), c.node(n.Exp2)
+	yes, no := c.nodeWhere(n.Cond, true, n.Exp1), c.nodeWhere(n.Cond, false, n.Exp2)
 	if !c.want(n.Cond, cond, isBool, "a condition is true or false") {
 		return unknown
 	}
 	at := c.site(n.Cond, n.Cond)
-	return part{kinds: yes.kinds | no.kinds, code: func(s *state) any {
+	p := either(yes, no)
+	p.code = func(s *state) any {
 		if s.truth(cond.code(s), at, 0) {
 			return yes.code(s)
 		}
 		return no.code(s)
-	}}
+	}
+	return p
 }
 
 func (c *compiler) let(n *ast.VariableDeclaratorNode) part {
@@ -232,7 +241,7 @@ func (c *compiler) let(n *ast.VariableDeclaratorNode) part {
 	c.vars = append(c.vars, variable{n.Name, value})
 	body := c.node(n.Expr)
 	c.vars = c.vars[:slot]
-	return part{kinds: body.kinds, code: func(s *state) any {
+	return part{kinds: body.kinds, json: body.json, shape: body.shape, code: func(s *state) any {
 		v := value.code(s)
 		for len(s.vars) <= slot {
 			s.vars = append(s.vars, nil)
@@ -254,7 +263,7 @@ func (c *compiler) sequence(n *ast.SequenceNode) part {
 		last = c.node(item)
 		codes[i] = last.code
 	}
-	return part{kinds: last.kinds, code: func(s *state) (v any) {
+	return part{kinds: last.kinds, json: last.json, shape: last.shape, code: func(s *state) (v any) {
 		for _, item := range codes {
 			v = item(s)
 		}
@@ -268,7 +277,7 @@ func (c *compiler) array(n *ast.ArrayNode) part {
 		items[i] = c.node(item)
 	}
 	at := c.site(n)
-	return c.fold(n, part{kinds: isList, code: func(s *state) any {
+	return c.fold(n, part{kinds: isList, shape: listOf(items), code: func(s *state) any {
 		s.site = at
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
@@ -289,7 +298,7 @@ func (c *compiler) mapping(n *ast.MapNode) part {
 		sites[i] = c.site(pair.Key, pair.Key)
 	}
 	at := c.site(n)
-	return c.fold(n, part{kinds: isMap, code: func(s *state) any {
+	return c.fold(n, part{kinds: isMap, shape: mapOf(keys, values), code: func(s *state) any {
 		s.site = at
 		s.take(len(keys) * entrySize)
 		m := make(map[string]any, len(keys))

@@ -26,8 +26,8 @@ func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v
 
 func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	t := tree{scope: sc}
-	code, at := t.value(v)
-	*f = field{code, at, merged(t.reads)}
+	p, at := t.value(v)
+	*f = field{p.code, at, merged(t.reads)}
 	return t.diags
 }
 
@@ -82,7 +82,7 @@ type tree struct {
 }
 
 // value compiles v; the site is that of all of it.
-func (t *tree) value(v *flows.Value) (code, *site) {
+func (t *tree) value(v *flows.Value) (part, *site) {
 	at := &site{src: &source{v: v}}
 	switch {
 	case v.Kind == flows.String && !isTemplate(v.Text):
@@ -90,7 +90,7 @@ func (t *tree) value(v *flows.Value) (code, *site) {
 	case v.Kind == flows.String:
 		segments, reads, diags := compileText(v, t.scope)
 		t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
-		return func(s *state) any { return render(s, segments, nil) }, at
+		return part{kinds: isText, code: func(s *state) any { return render(s, segments, nil) }}, at
 	case v.Kind == flows.List:
 		return t.list(v), at
 	case v.Kind == flows.Map:
@@ -100,48 +100,49 @@ func (t *tree) value(v *flows.Value) (code, *site) {
 	if f, ok := constant.(float64); ok && f-f != 0 {
 		t.diags = append(t.diags, v.Errorf("%s is no number of JSON", v.Text))
 	}
-	return fixed(constant).code, at
+	return fixed(constant), at
 }
 
-func (t *tree) expression(v *flows.Value, at *site) (code, *site) {
+func (t *tree) expression(v *flows.Value, at *site) (part, *site) {
 	src := newSource(v, v.Text, 0)
 	n, p, diags := compile(src, t.scope)
 	t.diags = append(t.diags, diags...)
 	if diags.Failed() {
-		return p.code, at
+		return p, at
 	}
 	t.reads = append(t.reads, readsOf(n, t.scope)...)
-	return p.code, &site{src: src, node: n}
+	return p, &site{src: src, node: n}
 }
 
-func (t *tree) list(v *flows.Value) code {
-	items := make([]code, len(v.Items))
+func (t *tree) list(v *flows.Value) part {
+	items := make([]part, len(v.Items))
 	for i, item := range v.Items {
 		items[i], _ = t.value(item)
 	}
-	return func(s *state) any {
+	return part{kinds: isList, shape: listOf(items), code: func(s *state) any {
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
 		for i, item := range items {
-			list[i] = item(s)
+			list[i] = item.code(s)
 		}
 		return list
-	}
+	}}
 }
 
-func (t *tree) mapping(v *flows.Value) code {
-	values := make([]code, len(v.Entries))
+func (t *tree) mapping(v *flows.Value) part {
+	keys, values := make([]part, len(v.Entries)), make([]part, len(v.Entries))
 	for i, e := range v.Entries {
+		keys[i] = fixed(e.Key.Text)
 		values[i], _ = t.value(e.Value)
 	}
-	return func(s *state) any {
+	return part{kinds: isMap, shape: mapOf(keys, values), code: func(s *state) any {
 		s.take(len(values) * entrySize)
 		m := make(map[string]any, len(values))
 		for i, value := range values {
-			m[v.Entries[i].Key.Text] = value(s)
+			m[v.Entries[i].Key.Text] = value.code(s)
 		}
 		return m
-	}
+	}}
 }
 
 // A Condition is an expression field that is true or false.
@@ -149,19 +150,21 @@ type Condition struct{ field }
 
 // DecodeValue compiles v and finds every mistake that can be found before an
 // event comes: also an expression that can't be true or false.
-func (c *Condition) DecodeValue(v *flows.Value) flows.Diagnostics {
+func (c *Condition) DecodeValue(v *flows.Value) flows.Diagnostics { return c.decode(v, ofEvent) }
+
+func (c *Condition) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	if v.Kind == flows.List || v.Kind == flows.Map || v.Kind == flows.Null {
 		return flows.Diagnostics{v.Errorf("want a condition, got %s", article(v.Kind))}
 	}
 	src := newSource(v, v.Text, 0)
-	n, p, diags := compile(src, ofEvent)
+	n, p, diags := compile(src, sc)
 	*c = Condition{field{code: p.code, at: &site{src: src}}}
 	if diags.Failed() {
 		return diags
 	}
 	c.at, c.reads = &site{src: src, node: n}, merged(readsOf(n, ofEvent))
 	if !p.kinds.has(isBool) {
-		d := v.Errorf("a condition is true or false, and this is %s", p.kinds)
+		d := v.Errorf("a condition is true or false, and this is %s", p.kinds.there())
 		d.Span = src.span(extent(n))
 		diags = append(diags, d)
 	}

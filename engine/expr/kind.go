@@ -38,6 +38,15 @@ func (k kinds) String() string {
 	return strings.Join(names, " or ")
 }
 
+// there is k without nil, unless that is all: what a message says that may be
+// nil besides.
+func (k kinds) there() kinds {
+	if k == isNil {
+		return k
+	}
+	return k &^ isNil
+}
+
 // has reports whether a value of k may be of one of the kinds of other.
 func (k kinds) has(other kinds) bool { return k&other != 0 }
 

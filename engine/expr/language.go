@@ -24,3 +24,24 @@ func (language) Key(v *flows.Value) (func(*engine.Event) (string, error), flows.
 	diags := flows.Decode(v, x)
 	return x.Key, diags
 }
+
+// CheckCondition is [Condition.Check] and [Condition.Narrow].
+func (language) CheckCondition(v *flows.Value, in engine.Schema) (yes, no engine.Schema, diags flows.Diagnostics) {
+	c := new(Condition)
+	if c.DecodeValue(v).Failed() {
+		return in, in, nil
+	}
+	yes, no = c.Narrow(in)
+	return yes, no, c.Check(in)
+}
+
+// CheckKey is [Expr.Check].
+func (language) CheckKey(v *flows.Value, in engine.Schema) flows.Diagnostics {
+	x := new(Expr)
+	if x.DecodeValue(v).Failed() {
+		return nil
+	}
+	return x.Check(in)
+}
+
+var _ engine.TypedLanguage = language{}

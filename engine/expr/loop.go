@@ -70,7 +70,8 @@ func (c *compiler) loop(n *ast.BuiltinNode) part {
 	list := c.node(n.Arguments[0])
 	okList := c.want(n.Arguments[0], list, isList|isNil, n.Name+" takes a list")
 	l := &loop{list: list.code, site: c.site(n, n.Arguments[0])}
-	body := part{kinds: isAny, code: func(s *state) any { return s.frames[len(s.frames)-1].item }}
+	body := item(list)
+	body.code = func(s *state) any { return s.frames[len(s.frames)-1].item }
 	l.weight = 2
 	var bodyNode ast.Node = n
 	if len(n.Arguments) > 1 {
@@ -78,14 +79,14 @@ func (c *compiler) loop(n *ast.BuiltinNode) part {
 		if p, ok := bodyNode.(*ast.PredicateNode); ok {
 			bodyNode = p.Node
 		}
-		if c.loops == mostNesting {
+		if len(c.items) == mostNesting {
 			c.mistake(n, "%s stands inside %d other loops, and no more are allowed", n.Name, mostNesting)
 			return unknown
 		}
 		before := c.nodes
-		c.loops++
+		c.items = append(c.items, item(list))
 		body = c.node(bodyNode)
-		c.loops--
+		c.items = c.items[:len(c.items)-1]
 		l.weight += 2 * (c.nodes - before)
 	}
 	l.body = body.code
@@ -107,11 +108,11 @@ func (c *compiler) loop(n *ast.BuiltinNode) part {
 	case "one", "count":
 		return l.counting(n.Name)
 	case "filter":
-		return l.filter()
+		return l.filter(list)
 	case "find", "findIndex", "findLast", "findLastIndex":
-		return l.find(n.Name)
+		return l.find(n.Name, item(list))
 	case "map":
-		return l.mapped()
+		return l.mapped(body)
 	case "sum":
 		return l.sum()
 	case "groupBy":
@@ -151,8 +152,8 @@ func (l *loop) counting(name string) part {
 	return part{kinds: isNumber, code: func(s *state) any { return count(s) }}
 }
 
-func (l *loop) filter() part {
-	return part{kinds: isList, code: func(s *state) any {
+func (l *loop) filter(list part) part {
+	return part{kinds: isList, json: list.json, shape: listShape(list.shape.Item), code: func(s *state) any {
 		kept := []any{}
 		l.holds(s, false, func(list []any, i int, holds bool) bool {
 			if holds {
@@ -165,14 +166,14 @@ func (l *loop) filter() part {
 	}}
 }
 
-func (l *loop) find(name string) part {
+func (l *loop) find(name string, p part) part {
 	backwards := name == "findLast" || name == "findLastIndex"
 	index := name == "findIndex" || name == "findLastIndex"
-	k := isAny
 	if index {
-		k = isNumber | isNil
+		p = part{kinds: isNumber}
 	}
-	return part{kinds: k, code: func(s *state) (found any) {
+	p = either(p, fixed(nil))
+	p.code = func(s *state) (found any) {
 		l.holds(s, backwards, func(list []any, i int, holds bool) bool {
 			switch {
 			case holds && index:
@@ -183,11 +184,13 @@ func (l *loop) find(name string) part {
 			return !holds
 		})
 		return found
-	}}
+	}
+	return p
 }
 
-func (l *loop) mapped() part {
-	return part{kinds: isList, code: func(s *state) any {
+func (l *loop) mapped(body part) part {
+	result := body.result()
+	return part{kinds: isList, shape: listShape(&result), code: func(s *state) any {
 		made := []any{}
 		l.each(s, false, func(list []any, i int, v any) bool {
 			if i == 0 {

@@ -15,8 +15,9 @@ import (
 
 // A scope is the names that an expression may use.
 type scope struct {
-	names []string
-	roots map[string]root
+	names  []string
+	roots  map[string]root
+	events engine.Schema // what is known of the events
 }
 
 type root struct {
@@ -103,15 +104,19 @@ func readName(name string) code {
 func (c *compiler) identifier(n *ast.IdentifierNode) part {
 	if slot := c.variable(n.Value); slot >= 0 {
 		v := c.vars[slot].part
-		return part{kinds: v.kinds, json: v.json, code: func(s *state) any { return s.vars[slot] }}
+		return part{kinds: v.kinds, json: v.json, shape: v.shape, code: func(s *state) any { return s.vars[slot] }}
 	}
 	if r, ok := c.scope.roots[n.Value]; ok {
 		at := c.site(n, n)
 		read := r.read
-		return part{kinds: r.kinds, json: r.json, code: func(s *state) any {
+		p := part{kinds: r.kinds, json: r.json, shape: c.events.Name(n.Value), code: func(s *state) any {
 			s.site = at
 			return read(s)
 		}}
+		if p.shape.Kinds != 0 {
+			p.kinds &= kinds(p.shape.Kinds)
+		}
+		return p
 	}
 	if n.Value == "$env" {
 		c.mistake(n, "$env is not a part of the language").Hint = "write the names themselves: " + strings.Join(c.scope.names, ", ")
@@ -139,10 +144,12 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 
 func (c *compiler) pointer(n *ast.PointerNode) part {
 	switch {
-	case c.loops == 0:
+	case len(c.items) == 0:
 		c.mistake(n, "# is the item of a list, inside map, filter, any and the like")
 	case n.Name == "":
-		return part{kinds: isAny, code: func(s *state) any { return s.frames[len(s.frames)-1].item }}
+		p := c.items[len(c.items)-1]
+		p.code = func(s *state) any { return s.frames[len(s.frames)-1].item }
+		return p
 	case n.Name == "index":
 		return part{kinds: isNumber, code: func(s *state) any { return int64(s.frames[len(s.frames)-1].index) }}
 	case n.Name == "acc":
@@ -167,7 +174,7 @@ func (c *compiler) member(n *ast.MemberNode) part {
 		return unknown
 	}
 	at := c.site(n, n.Node, n.Property)
-	p := inside(base)
+	p := item(base)
 	p.code = func(s *state) any {
 		v, k := base.code(s), key.code(s)
 		s.site = at
@@ -179,6 +186,7 @@ func (c *compiler) member(n *ast.MemberNode) part {
 // path compiles a chain of fields, data.room.name, as one step.
 func (c *compiler) path(n *ast.MemberNode) part {
 	var keys []string
+	var places []ast.Node // of the keys
 	var base ast.Node = n
 	for {
 		if chain, ok := base.(*ast.ChainNode); ok {
@@ -193,17 +201,21 @@ func (c *compiler) path(n *ast.MemberNode) part {
 		if !ok {
 			break
 		}
-		keys = append(keys, key.Value)
+		keys, places = append(keys, key.Value), append(places, key)
 		base = m.Node
 		c.nodes++
 	}
 	slices.Reverse(keys)
+	slices.Reverse(places)
 	from := c.node(base)
 	if !c.readable(n, from, "has no field "+c.quote(keys[0])) {
 		return unknown
 	}
 	c.headers(n, base, keys)
-	p := inside(from)
+	p, ok := c.fields(from, base, keys, places)
+	if !ok {
+		return unknown
+	}
 	name, _ := base.(*ast.IdentifierNode)
 	if name != nil && c.scope.roots[name.Value].field != nil {
 		field, first, rest := c.scope.roots[name.Value].field, keys[0], keys[1:]
@@ -212,17 +224,6 @@ func (c *compiler) path(n *ast.MemberNode) part {
 	}
 	p.code = func(s *state) any { return s.walk(from.code(s), keys) }
 	return c.fold(n, p, from)
-}
-
-// inside is what can be read of a value.
-func inside(p part) part {
-	switch {
-	case p.json:
-		return part{kinds: isJSON, json: true}
-	case p.kinds.has(isMap | isList):
-		return part{kinds: isAny}
-	}
-	return part{kinds: isNil | isText}
 }
 
 // readable tells the mistake of reading on from what has nothing inside.

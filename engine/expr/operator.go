@@ -95,18 +95,23 @@ func (c *compiler) unary(n *ast.UnaryNode) part {
 }
 
 func (c *compiler) binary(n *ast.BinaryNode) part {
-	l, r := c.node(n.Left), c.node(n.Right)
 	at := c.site(n, n.Left, n.Right)
 	switch n.Operator {
-	case "and", "&&", "or", "||":
-		return c.logic(n, l, r, at)
-	case "??":
-		return part{kinds: l.kinds&^isNil | r.kinds, code: func(s *state) any {
+	case "and", "&&":
+		return c.logic(n, c.node(n.Left), c.nodeWhere(n.Left, true, n.Right), at)
+	case "or", "||":
+		return c.logic(n, c.node(n.Left), c.nodeWhere(n.Left, false, n.Right), at)
+	}
+	l, r := c.node(n.Left), c.node(n.Right)
+	if n.Operator == "??" {
+		p := either(l.there(), r)
+		p.code = func(s *state) any {
 			if v := l.code(s); v != nil {
 				return v
 			}
 			return r.code(s)
-		}}
+		}
+		return p
 	}
 	op, ok := operations[n.Operator]
 	if !ok {
@@ -117,6 +122,7 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 	if p.kinds == 0 {
 		return unknown
 	}
+	c.texts(n, l, r)
 	if text, ok := r.value.(string); ok && n.Operator == "matches" {
 		if p.code = c.pattern(n, l, text); p.code == nil {
 			return unknown
@@ -175,7 +181,8 @@ func (c *compiler) operands(n *ast.BinaryNode, op operation, l, r part) (gives k
 	if gives != 0 {
 		return gives
 	}
-	c.mistake(n, "%s", cannot(n.Operator, c.show(n.Left), c.show(n.Right), l.kinds, r.kinds)).Hint = castHint(l.kinds, r.kinds)
+	c.mistake(n, "%s", cannot(n.Operator, c.show(n.Left), c.show(n.Right), l.kinds.there(), r.kinds.there())).Hint =
+		castHint(l.kinds.there(), r.kinds.there())
 	return 0
 }
 

@@ -24,6 +24,7 @@ var Dedupe = engine.ProcessorSpec[DedupeConfig]{
 		Source:  dedupeSource,
 	},
 	Default: DedupeConfig{Key: expr.MustExpr("id"), TTL: flows.Duration(time.Hour)},
+	Gives:   engine.PassOn[DedupeConfig],
 	New:     newDedupe,
 }
 
@@ -31,7 +32,8 @@ var Dedupe = engine.ProcessorSpec[DedupeConfig]{
 type DedupeConfig struct {
 	// Key is equal for events that are one and the same; the default is the
 	// event's id. An event without a key can't be told from another and is
-	// given up.
+	// given up. An event that flowd replay brings is compared with those of
+	// the same replay alone.
 	Key expr.Expr `flow:"key,main"`
 	// TTL is how long a key is remembered after its first event; the default
 	// is 1h.
@@ -113,6 +115,9 @@ func (d *dedupe) key(e *engine.Event) (string, error) {
 	key, err := d.config.Key.Key(e)
 	if err == nil && slices.Contains(d.none, key) {
 		err = engine.Permanent(errors.New("the key is empty, so the event can't be told from others"))
+	}
+	if replay := e.Replay(); replay != "" { // which is no duplicate of what was delivered before
+		key += "\x00" + replay
 	}
 	return key, err
 }

@@ -29,6 +29,7 @@ var Source = engine.SourceSpec[Config]{
 		Source:  declaration,
 	},
 	Default: Config{Path: "/livekit", Source: "livekit"},
+	Schema:  schema,
 	New:     newSource,
 }
 

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/flowd/flowd/flows"
+)
+
+// Checked is a field of a configuration that reads events: an expression. The
+// engine finds it by reflection, in exported fields.
+type Checked interface {
+	// Check tells the mistakes that can be found where it is known which
+	// events come.
+	Check(in Schema) flows.Diagnostics
+}
+
+// A TypedLanguage is a [Language] that checks the expressions of the engine's
+// own keys against what is known of the events.
+type TypedLanguage interface {
+	Language
+	// CheckCondition parts the events that come into those that the condition
+	// may be true for and those that it may be false for.
+	CheckCondition(v *flows.Value, in Schema) (yes, no Schema, diags flows.Diagnostics)
+	CheckKey(v *flows.Value, in Schema) flows.Diagnostics
+}
+
+// PassOn is the Gives of a node that emits events as they came, by its only
+// port.
+func PassOn[C any](_ C, in Schema) []Schema { return []Schema{in} }
+
+// A typing carries what is known of the events along the wires of a flow.
+type typing struct {
+	graph    *graph
+	language TypedLanguage // nil if the engine has none that knows types
+	in       map[*node]Schema
+	out      map[*node][]Schema // by port
+}
+
+// check finds the mistakes that only show where it is known which events come
+// to a node. What stands at the place of a mistake told already is not told.
+func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) flows.Diagnostics {
+	t := &typing{graph: g, in: map[*node]Schema{}, out: map[*node][]Schema{}}
+	t.language, _ = reg.language.(TypedLanguage)
+	var diags flows.Diagnostics
+	entering := Schema{}
+	for _, n := range g.nodes {
+		if n.part != nil && n.spec.Kind == SourceKind {
+			t.out[n] = []Schema{n.schema()}
+			entering = entering.and(t.out[n][0])
+			continue
+		}
+		diags = append(diags, t.node(n)...)
+	}
+	if t.language != nil && doc.OrderBy != nil && len(entering) > 0 {
+		diags = append(diags, t.language.CheckKey(doc.OrderBy, entering)...)
+	}
+	return slices.DeleteFunc(diags, func(d flows.Diagnostic) bool {
+		return slices.ContainsFunc(told, func(e flows.Diagnostic) bool { return e.Span == d.Span })
+	})
+}
+
+// schema is what is known of the events of a source.
+func (n *node) schema() Schema {
+	if n.spec.schema == nil {
+		return AnyEvent
+	}
+	return n.spec.schema(n.settings).orAny().Each(func(v Variant) Variant {
+		if v.Error.Kinds == 0 {
+			v.Error = NilShape
+		}
+		return v
+	})
+}
+
+// node checks a node with the events that come to it, and finds those that
+// come out.
+func (t *typing) node(n *node) flows.Diagnostics {
+	in := t.incoming(n)
+	t.in[n] = in
+	if len(in) == 0 {
+		t.out[n] = nil
+		return nil
+	}
+	var diags flows.Diagnostics
+	yes, no := in, Schema{}
+	if t.language != nil && n.doc.When != nil && n.doc.When.Whole() {
+		yes, no, diags = t.language.CheckCondition(n.doc.When, in)
+	}
+	if len(yes) > 0 && n.settings != nil {
+		diags = append(diags, checkFields(reflect.ValueOf(n.settings), yes)...)
+	}
+	t.out[n] = n.gives(yes)
+	if len(no) > 0 {
+		t.out[n] = slices.Clone(t.out[n])
+		t.out[n][0] = t.out[n][0].and(no)
+	}
+	return diags
+}
+
+// incoming is what comes to a node from all that leads to it.
+func (t *typing) incoming(n *node) Schema {
+	in := Schema{}
+	for _, i := range t.graph.inputs[n] {
+		switch {
+		case i.port != toError:
+			if out := t.out[i.from]; i.port < len(out) {
+				in = in.and(out[i.port])
+			}
+		case i.from.part != nil && i.from.spec.Kind == SourceKind:
+			in = in.and(AnyEvent)
+		default:
+			in = in.and(t.in[i.from].Each(func(v Variant) Variant {
+				v.Error = failureShape
+				return v
+			}))
+		}
+	}
+	return in
+}
+
+// failureShape is that of a [Failure].
+var failureShape = Shape{Kinds: CanBeMap, Fields: map[string]Shape{
+	"message": {Kinds: CanBeText}, "node": {Kinds: CanBeText}, "attempts": {Kinds: CanBeNumber},
+	"first": {Kinds: CanBeText}, "last": {Kinds: CanBeText},
+}}
+
+// gives is what comes out of each port of a node.
+func (n *node) gives(in Schema) []Schema {
+	ports := max(1, len(n.ports))
+	if n.part == nil || n.spec.gives == nil && (n.spec.Kind == ProcessorKind || isRelay(n.impl)) {
+		return slices.Repeat([]Schema{AnyEvent}, ports)
+	}
+	if n.spec.gives == nil || len(in) == 0 {
+		return slices.Repeat([]Schema{in}, ports)
+	}
+	return n.spec.gives(n.settings, in)
+}
+
+func isRelay(impl any) bool {
+	_, ok := impl.(Relay)
+	return ok
+}
+
+// checkFields checks what is [Checked] in v.
+func checkFields(v reflect.Value, in Schema) flows.Diagnostics {
+	var diags flows.Diagnostics
+	if v.CanInterface() {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		if c, ok := p.Interface().(Checked); ok {
+			return c.Check(in)
+		}
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				diags = append(diags, checkFields(v.Field(i), in)...)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			diags = append(diags, checkFields(v.Index(i), in)...)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			diags = append(diags, checkFields(v.MapIndex(key), in)...)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			diags = append(diags, checkFields(v.Elem(), in)...)
+		}
+	}
+	return diags
+}
