@@ -65,11 +65,7 @@ func newLivePlan(p *flowPlan) *livePlan {
 
 // openFlow opens the log that p reads. It runs nothing yet.
 func (e *Engine) openFlow(ctx context.Context, p *flowPlan) (*flow, error) {
-	open := e.store.Log
-	if p.queue {
-		open = e.store.Queue
-	}
-	store, err := open(ctx, p.log)
+	store, err := p.open(ctx, e.store)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +77,14 @@ func (e *Engine) openFlow(ctx context.Context, p *flowPlan) (*flow, error) {
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
 	f.reading, f.stopReading = context.WithCancel(f.ctx)
 	return f, nil
+}
+
+// open returns the log that f reads.
+func (f *flowPlan) open(ctx context.Context, s Store) (Log, error) {
+	if f.queue {
+		return s.Queue(ctx, f.log)
+	}
+	return s.Log(ctx, f.log)
 }
 
 // swap puts a plan in the place of the one before, which it returns, retired.

@@ -241,11 +241,7 @@ func RetryStored(ctx context.Context, s Store, doc *flows.Document, reg *Registr
 			if f.name != d.Flow || !f.takes(d) {
 				continue
 			}
-			open := s.Log
-			if f.queue {
-				open = s.Queue
-			}
-			log, err := open(ctx, f.log)
+			log, err := f.open(ctx, s)
 			if err != nil {
 				return nil, err
 			}
