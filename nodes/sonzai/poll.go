@@ -54,7 +54,9 @@ func (s *source) look(ctx context.Context, f *feed, feeds []*feed, in engine.Inl
 	var refusal *apiError
 	if errors.As(err, &refusal) && refusal.status == http.StatusTooManyRequests {
 		for _, other := range feeds {
-			other.due = f.due
+			if other.due.Before(f.due) {
+				other.due = f.due
+			}
 		}
 	}
 }

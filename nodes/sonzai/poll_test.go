@@ -285,6 +285,28 @@ func TestSonzaiSaysHowLongToWait(t *testing.T) {
 	})
 }
 
+func TestALimitOnCallsShortensNobodysPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		env, _ := newEnv()
+		api := &fakeAPI{refuse: "/agents/down/", refusal: reply(503, ``, "Retry-After", "600")}
+		stop := run(t, newTest(t, "poll: {api_key: sk_1, agents: [down, aiko]}", env), api, &enginetest.Inlet{})
+		defer stop()
+		time.Sleep(10 * time.Second)
+		api.say(reply(429, ``, "Retry-After", "1"))
+		time.Sleep(8 * time.Minute)
+		synctest.Wait()
+		looks := 0
+		for _, call := range api.seen() {
+			if strings.Contains(call, "down") {
+				looks++
+			}
+		}
+		if looks != 1 {
+			t.Errorf("%d looks in the ten minutes that were asked for", looks)
+		}
+	})
+}
+
 func TestALookThatFailsIsRepeatedLaterAndLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, _ := newEnv()
