@@ -288,9 +288,12 @@ func (s *sink) message(e *engine.Event) (*message, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.body["blocks"] = blocks
-	} else if m.body["text"] == nil {
-		return nil, errors.New("text is empty for this event, and Slack takes no empty messages")
+		if len(blocks) > 0 {
+			m.body["blocks"] = blocks
+		}
+	}
+	if m.body["text"] == nil && m.body["blocks"] == nil {
+		return nil, errors.New("text is empty for this event, and there are no blocks: Slack takes no empty messages")
 	}
 	if s.threads != nil {
 		value, err := s.config.Thread.Key(e)

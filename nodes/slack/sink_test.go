@@ -57,6 +57,21 @@ func TestAWebhookGetsTheMessage(t *testing.T) {
 	})
 }
 
+func TestAMessageWithoutBlocksForItsEventIsItsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		env, _ := newEnv()
+		api := &fakeSlack{}
+		s := newTest(t, byHook+"text: x\nblocks: \"[]\"", env, api)
+		if err := s.Write(t.Context(), events(say("", "", nil))); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{"text": "x", "unfurl_links": false, "unfurl_media": false, "link_names": false}
+		if diff := cmp.Diff(want, api.all()[0].body); diff != "" {
+			t.Errorf("body (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestABotPostsToTheChannelOfTheEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, _ := newEnv()
@@ -84,6 +99,7 @@ func TestAMessageThatCannotBeMadeFailsForGood(t *testing.T) {
 			{byHook + `text: "{{ int(data.text) }}"`, "text: "},
 			{byToken + `text: x`, "channel is empty"},
 			{byHook + `blocks: data.text`, "want a list of blocks"},
+			{byHook + `blocks: "[]"`, "text is empty"},
 			{"token: t\nchannel: C\ntext: x\nthread: int(data.text)", "thread: "},
 		} {
 			api := &fakeSlack{}
