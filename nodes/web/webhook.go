@@ -180,6 +180,11 @@ func (w *webhook) serve(in engine.Inlet, r *http.Request, body []byte) engine.An
 	if err := w.scheme.verify(r, body); err != nil && !engine.Vouched(r) {
 		return unauthorized(w.scheme, err)
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		a := engine.Text(http.StatusUnsupportedMediaType, "the body is encoded, please send it as it is")
+		a.Header.Set("Accept-Encoding", "identity")
+		return a
+	}
 	events, err := w.events(r, body)
 	if err != nil {
 		return engine.Text(http.StatusBadRequest, err.Error())

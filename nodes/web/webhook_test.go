@@ -61,6 +61,22 @@ func TestABodyThatIsNotWhatItSaysIsRefusedWithTheReason(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsEncodedIsRefusedForTheSenderToSendItPlain(t *testing.T) {
+	for coding, want := range map[string]int{"gzip": 415, "br": 415, "identity": 200, "Identity": 200, "": 200} {
+		h := newHook(t, `{path: /in}`)
+		a := h.post("\x1f\x8b\x08", "Content-Encoding: "+coding)
+		if a.Status != want && (a.Status != 0 || want != 200) {
+			t.Errorf("%q: %d %s, want %d", coding, a.Status, a.Body, want)
+		}
+		if refused := len(h.in.Events()) == 0; refused != (want == 415) {
+			t.Errorf("%q: %d events", coding, len(h.in.Events()))
+		}
+		if got := a.Header.Get("Accept-Encoding"); want == 415 && got != "identity" {
+			t.Errorf("%q: the answer says it takes %q", coding, got)
+		}
+	}
+}
+
 func TestAPlainRequestBecomesAnEventWithWhatCameWithIt(t *testing.T) {
 	h := newHook(t, `{path: /in/}`)
 	h.send("POST", "/in/kitchen?room=1&tag=a&tag=b", `{"n":1}`,
