@@ -19,7 +19,9 @@ type Shape struct {
 	// Known is, beside Values, all that such a text is known to be anywhere.
 	// What is not in it is a mistake.
 	Known []string
-	// Growing is whether the sender may come up with texts that are not Known.
+	// Growing is whether the sender may come up with texts that are not Known,
+	// or a map with other fields. They are a mistake where they look like one
+	// that is known, and a warning otherwise.
 	Growing bool
 }
 
@@ -98,10 +100,11 @@ func (s Shape) Or(t Shape) Shape {
 	switch a, b := s.Kinds&CanBeMap != 0, t.Kinds&CanBeMap != 0; {
 	case a && b:
 		u.Fields, u.Open = fieldsOfEither(s, t), s.Open || t.Open
+		u.Growing = u.Growing || s.Growing || t.Growing
 	case a:
-		u.Fields, u.Open = s.Fields, s.Open
+		u.Fields, u.Open, u.Growing = s.Fields, s.Open, u.Growing || s.Growing
 	case b:
-		u.Fields, u.Open = t.Fields, t.Open
+		u.Fields, u.Open, u.Growing = t.Fields, t.Open, u.Growing || t.Growing
 	}
 	return u
 }
@@ -137,10 +140,44 @@ func (s Shape) field(name string) Shape {
 	if f, ok := s.Fields[name]; ok {
 		return f
 	}
-	if s.Open {
+	if s.Open || s.Growing || s.Kinds == 0 {
 		return Shape{}
 	}
 	return NilShape
+}
+
+// Lacks reports whether the value is, or may be, a map that is not known to
+// have a field, though its fields are known.
+func (s Shape) Lacks(name string) bool {
+	_, has := s.Fields[name]
+	return s.Kinds&CanBeMap != 0 && !has && !s.Open
+}
+
+// With is the shape of the map with another value at a place inside.
+func (s Shape) With(place []string, value Shape) Shape {
+	m := Shape{Kinds: CanBeMap, Open: s.Open || s.Kinds == 0, Growing: s.Growing, Fields: map[string]Shape{}}
+	maps.Copy(m.Fields, s.Fields)
+	if len(place) > 1 {
+		value = s.field(place[0]).With(place[1:], value)
+	}
+	m.Fields[place[0]] = value
+	return m
+}
+
+// Without is the shape of the map, or other value, without what is at a place
+// inside.
+func (s Shape) Without(place []string) Shape {
+	inner, ok := s.Fields[place[0]]
+	if !ok {
+		return s
+	}
+	s.Fields = maps.Clone(s.Fields)
+	if len(place) > 1 {
+		s.Fields[place[0]] = inner.Without(place[1:])
+	} else {
+		delete(s.Fields, place[0])
+	}
+	return s
 }
 
 // Field is what is read of a value by the name of a field: nil, if it is no
@@ -153,7 +190,7 @@ func (s Shape) Field(name string) (Shape, bool) {
 		return NilShape, false
 	}
 	f, ok := s.Fields[name]
-	if !ok && !s.Open {
+	if !ok && !s.Open && !s.Growing {
 		return NilShape, false
 	}
 	if s.Kinds&^CanBeMap != 0 && f.Kinds != 0 {
@@ -300,8 +337,8 @@ func (s Schema) String() string {
 	return strings.Join(of, " or ")
 }
 
-// and is what comes of either. Variants of one kind become one.
-func (s Schema) and(t Schema) Schema {
+// And is what comes of either. Variants of one kind become one.
+func (s Schema) And(t Schema) Schema {
 	all := slices.Clone(s)
 	for _, v := range t {
 		i := slices.IndexFunc(all, v.like)

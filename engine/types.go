@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -27,7 +29,7 @@ type TypedLanguage interface {
 
 // PassOn is the Gives of a node that emits events as they came, by its only
 // port.
-func PassOn[C any](_ C, in Schema) []Schema { return []Schema{in} }
+func PassOn[C any](_ C, in Schema) []Schema { return []Schema{slices.Clone(in)} }
 
 // A typing carries what is known of the events along the wires of a flow.
 type typing struct {
@@ -47,7 +49,7 @@ func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) fl
 	for _, n := range g.nodes {
 		if n.part != nil && n.spec.Kind == SourceKind {
 			t.out[n] = []Schema{n.schema()}
-			entering = entering.and(t.out[n][0])
+			entering = entering.And(t.out[n][0])
 			continue
 		}
 		diags = append(diags, t.node(n)...)
@@ -91,9 +93,15 @@ func (t *typing) node(n *node) flows.Diagnostics {
 		diags = append(diags, checkFields(reflect.ValueOf(n.settings), yes)...)
 	}
 	t.out[n] = n.gives(yes)
+	for i, out := range t.out[n] {
+		t.out[n][i] = out.Each(func(v Variant) Variant {
+			v.Of = cmp.Or(v.Of, fmt.Sprintf("an event from %q", n.id))
+			return v
+		})
+	}
 	if len(no) > 0 {
 		t.out[n] = slices.Clone(t.out[n])
-		t.out[n][0] = t.out[n][0].and(no)
+		t.out[n][0] = t.out[n][0].And(no)
 	}
 	return diags
 }
@@ -105,12 +113,12 @@ func (t *typing) incoming(n *node) Schema {
 		switch {
 		case i.port != toError:
 			if out := t.out[i.from]; i.port < len(out) {
-				in = in.and(out[i.port])
+				in = in.And(out[i.port])
 			}
 		case i.from.part != nil && i.from.spec.Kind == SourceKind:
-			in = in.and(AnyEvent)
+			in = in.And(AnyEvent)
 		default:
-			in = in.and(t.in[i.from].Each(func(v Variant) Variant {
+			in = in.And(t.in[i.from].Each(func(v Variant) Variant {
 				v.Error = failureShape
 				return v
 			}))

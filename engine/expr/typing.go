@@ -107,8 +107,10 @@ func (c *compiler) fields(from part, base ast.Node, keys []string, places []ast.
 	shape := from.shape
 	for i, key := range keys {
 		inner, ok := shape.Field(key)
-		if !ok {
+		if !ok || shape.Growing && shape.Lacks(key) {
 			c.unknownField(shape, base, keys[:i], key, places[i])
+		}
+		if !ok {
 			return unknown, false
 		}
 		shape = inner
@@ -131,7 +133,13 @@ func (c *compiler) unknownField(shape engine.Shape, base ast.Node, path []string
 	default:
 		d := c.mistake(at, "unknown field %s in %s of %s", c.quote(key), of, c.events)
 		d.Hint = flows.DidYouMean(key, shape.Names())
-		if types := c.typesWith(base, append(path, key)); types != "" && !strings.HasPrefix(d.Hint, "did you mean") {
+		if strings.HasPrefix(d.Hint, "did you mean") {
+			return
+		}
+		if shape.Growing {
+			d.Severity = flows.Warning
+		}
+		if types := c.typesWith(base, append(slices.Clone(path), key)); types != "" {
 			d.Hint = "it comes with " + types
 		}
 	}

@@ -29,6 +29,7 @@ var Source = engine.SourceSpec[Config]{
 		Source:  sourceText,
 	},
 	Default: Config{Level: "basic", Mode: "turn", StartAt: StartAt{End: true}, Processes: true},
+	Schema:  schema,
 	New:     newSource,
 }
 

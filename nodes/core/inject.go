@@ -22,7 +22,12 @@ var Inject = engine.SourceSpec[InjectConfig]{
 		Source:  injectSource,
 	},
 	Default: InjectConfig{Type: "inject"},
-	New:     newInject,
+	Schema: func(c InjectConfig) engine.Schema {
+		return engine.Schema{{
+			Of: "an inject event", Source: engine.OneOf("inject"), Type: engine.OneOf(c.Type), Data: c.Data.Shape(),
+		}}
+	},
+	New: newInject,
 }
 
 // InjectConfig is the configuration of an inject. It has exactly one of every,

@@ -11,13 +11,23 @@ import (
 // A Payload is data as the document says it: any value, with {{ EXPRESSION }}
 // in its texts. The zero Payload is null.
 type Payload struct {
-	make func(e *engine.Event) (any, error)
+	make  func(e *engine.Event) (any, error)
+	shape engine.Shape
+}
+
+// Shape is what is known of the payloads.
+func (p *Payload) Shape() engine.Shape {
+	if p.make == nil {
+		return engine.NilShape
+	}
+	return p.shape
 }
 
 // DecodeValue takes any value.
 func (p *Payload) DecodeValue(v *flows.Value) flows.Diagnostics {
 	var diags flows.Diagnostics
 	p.make, diags = payloadOf(v)
+	p.shape = shapeOf(v)
 	return diags
 }
 
@@ -27,6 +37,23 @@ func (p *Payload) Eval(e *engine.Event) (any, error) {
 		return nil, nil
 	}
 	return p.make(e)
+}
+
+// shapeOf is what is known of what payloadOf makes.
+func shapeOf(v *flows.Value) engine.Shape {
+	switch v.Kind {
+	case flows.Map:
+		shape := engine.Shape{Kinds: engine.CanBeMap, Fields: map[string]engine.Shape{}}
+		for _, entry := range v.Entries {
+			shape.Fields[entry.Key.Text] = shapeOf(entry.Value)
+		}
+		return shape
+	case flows.List:
+		return engine.Shape{Kinds: engine.CanBeList}
+	case flows.String:
+		return engine.Shape{Kinds: engine.CanBeText}
+	}
+	return engine.ShapeOf(v.Any())
 }
 
 func payloadOf(v *flows.Value) (func(*engine.Event) (any, error), flows.Diagnostics) {

@@ -23,6 +23,7 @@ var Switch = engine.ProcessorSpec[SwitchConfig]{
 		Source:  switchSource,
 	},
 	Ports: SwitchConfig.ports,
+	Gives: SwitchConfig.gives,
 	New:   newSwitch,
 }
 
@@ -103,6 +104,24 @@ func (c SwitchConfig) ports() []string {
 		names = append(names, c.Else)
 	}
 	return names
+}
+
+// gives parts the events as the switch does.
+func (c SwitchConfig) gives(in engine.Schema) []engine.Schema {
+	out := make([]engine.Schema, len(c.ports()))
+	rest := in
+	for port, cs := range c.Cases {
+		from := rest
+		if c.All {
+			from = in
+		}
+		out[port], _ = cs.When.Narrow(from)
+		_, rest = cs.When.Narrow(rest)
+	}
+	if other := slices.Index(c.ports(), c.Else); other >= 0 {
+		out[other] = out[other].And(rest)
+	}
+	return out
 }
 
 func newSwitch(c SwitchConfig) (engine.Processor, error) {

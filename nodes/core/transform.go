@@ -27,7 +27,8 @@ var Transform = engine.ProcessorSpec[TransformConfig]{
 		Example: `transform: {data: {who: data.participant.identity, room: data.room.name}, subject: data.room.name}`,
 		Source:  transformSource,
 	},
-	New: newTransform,
+	Gives: TransformConfig.gives,
+	New:   newTransform,
 }
 
 // TransformConfig is the configuration of a transform. First data is replaced,
@@ -71,6 +72,30 @@ func (c *TransformConfig) Validate(report flows.Report) {
 	}
 }
 
+// gives is what becomes of each kind of event.
+func (c TransformConfig) gives(in engine.Schema) []engine.Schema {
+	t := newSettings(c)
+	return []engine.Schema{in.Each(func(v engine.Variant) engine.Variant {
+		one := engine.Schema{v}
+		if c.Data.IsSet() {
+			v.Data, v.Of = c.Data.Shape(one), ""
+		}
+		for _, s := range t.set {
+			v.Data = v.Data.With(s.field, s.value.Shape(one))
+		}
+		for _, f := range t.remove {
+			v.Data = v.Data.Without(f)
+		}
+		if c.Type.IsSet() {
+			if v.Type = c.Type.Shape(one); v.Type.Kinds&^engine.CanBeNil != engine.CanBeText {
+				v.Type = engine.Shape{}
+			}
+			v.Type.Kinds = engine.CanBeText
+		}
+		return v
+	})}
+}
+
 // transform is the node.
 type transform struct {
 	config TransformConfig
@@ -84,6 +109,10 @@ type setting struct {
 }
 
 func newTransform(c TransformConfig) (engine.Processor, error) {
+	return engine.Each(newSettings(c).each), nil
+}
+
+func newSettings(c TransformConfig) *transform {
 	t := &transform{config: c}
 	for path, value := range c.Set {
 		f, _ := parseField(path)
@@ -94,7 +123,7 @@ func newTransform(c TransformConfig) (engine.Processor, error) {
 		f, _ := parseField(path)
 		t.remove = append(t.remove, f)
 	}
-	return engine.Each(t.each), nil
+	return t
 }
 
 var _ flows.Validator = (*TransformConfig)(nil)

@@ -27,7 +27,8 @@ var Source = engine.SourceSpec[Config]{
 		BaseURL: "https://api.sonz.ai",
 		Source:  "sonzai",
 	},
-	New: newSource,
+	Schema: schema,
+	New:    newSource,
 }
 
 // Config is the configuration of a sonzai source.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -123,6 +124,9 @@ func (s *Secrets) DecodeValue(v *flows.Value) flows.Diagnostics {
 
 // FlowType is what messages and documentation call it.
 func (*Secrets) FlowType() string { return "secret, list of secrets, or map of them by event type" }
+
+// types are the event types that have secrets of their own.
+func (s *Secrets) types() []string { return slices.Sorted(maps.Keys(s.ByType)) }
 
 func (s *Secrets) empty() bool { return len(s.All) == 0 && len(s.ByType) == 0 }
 

@@ -25,6 +25,7 @@ var Source = engine.SourceSpec[Config]{
 		Source:  declaration,
 	},
 	Default: Config{Path: "/sora", Timeout: flows.Duration(4 * time.Second), Source: "sora"},
+	Schema:  schema,
 	New:     newSource,
 }
 
