@@ -188,21 +188,24 @@ func (r *follower) add(f *tailed, l line) {
 
 // flush puts in what was taken, and then saves how far that is. A checkpoint
 // that can't be saved costs no event: at worst some come again, as themselves.
+// It returns an error only when ctx has ended.
 func (r *follower) flush(ctx context.Context) error {
 	if err := r.put(ctx); err != nil {
 		return err
 	}
 	clear(r.batch)
 	r.batch, r.bytes = r.batch[:0], 0
+	late, cancel := outlast(ctx)
+	defer cancel()
 	for _, f := range r.files {
 		if f.next == f.safe {
 			continue
 		}
-		if err := f.keep(ctx); err != nil {
+		if err := f.keep(late); err != nil {
 			r.env.Log.Error("some lines will come again after a restart", "error", err)
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // put puts the batch in. While that takes its time it goes on opening new

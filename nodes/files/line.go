@@ -84,15 +84,17 @@ func lineID(stream string, offset int64, text []byte) string {
 
 // put puts a batch in, and tries again until it is safe: what was read of a
 // file that is gone, or of standard input, can't be read a second time. It
-// returns an error only when ctx ends.
+// returns an error only when ctx has ended.
 func put(ctx context.Context, in engine.Inlet, log *slog.Logger, batch []*engine.Event) error {
 	const first, most = time.Second, 30 * time.Second
+	late, cancel := outlast(ctx)
+	defer cancel()
 	for wait := first; len(batch) > 0; wait = min(2*wait, most) {
 		copies := make([]*engine.Event, len(batch)) // an inlet keeps what it is given, also when it fails
 		for i, e := range batch {
 			copies[i] = e.Copy()
 		}
-		err := in.Put(ctx, copies...)
+		err := in.Put(late, copies...)
 		if err == nil {
 			return nil
 		}
@@ -105,6 +107,18 @@ func put(ctx context.Context, in engine.Inlet, log *slog.Logger, batch []*engine
 		}
 	}
 	return nil
+}
+
+// outlast is ctx with some time left after its end: what is being put in then
+// would else be in, and come again since nobody knows.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	const left = time.Second
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(left, cancel) })
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 // sleep waits for d, or until ctx ends.

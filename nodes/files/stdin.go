@@ -88,7 +88,7 @@ func (s *stdin) Run(ctx context.Context, in engine.Inlet) error {
 		}
 	}
 	defer func() { <-s.input.turn }()
-	for {
+	for ctx.Err() == nil {
 		s.take()
 		if len(s.input.batch) > 0 {
 			if err := put(ctx, in, s.env.Log, s.input.batch); err != nil {
@@ -104,9 +104,9 @@ func (s *stdin) Run(ctx context.Context, in engine.Inlet) error {
 		case c, ok := <-s.input.chunks:
 			s.receive(c, ok)
 		case <-ctx.Done():
-			return nil
 		}
 	}
+	return nil
 }
 
 func (s *stdin) receive(c chunk, ok bool) {

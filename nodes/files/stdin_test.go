@@ -45,6 +45,28 @@ func TestALineOfStandardInputComesAtOnce(t *testing.T) {
 	must(t, s.Close())
 }
 
+func TestALineThatIsBeingPutInAtAReloadDoesNotComeAgain(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	env := newEnv(t)
+	old, next := newStdin(r), newStdin(r)
+	slow := &slowInlet{began: make(chan struct{}, 1)}
+	stop := start(t, old, env, slow)
+	w.WriteString("a\n")
+	<-slow.began
+	var got enginetest.Inlet
+	start(t, next, env, &got)
+	stop()
+	must(t, old.Close())
+	w.WriteString("b\n")
+	if diff := cmp.Diff([]string{"b"}, texts(t, &got, 1)); diff != "" {
+		t.Error(diff)
+	}
+	must(t, next.Close())
+}
+
 func TestAReloadHandsStandardInputOn(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)

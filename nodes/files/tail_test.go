@@ -330,6 +330,44 @@ func TestAnInletThatFailsIsGivenTheSameLinesAgain(t *testing.T) {
 	}
 }
 
+// A slowInlet takes what it is given at once, and is long in saying so.
+type slowInlet struct {
+	enginetest.Inlet
+	began chan struct{}
+}
+
+func (in *slowInlet) Put(ctx context.Context, batch ...*engine.Event) error {
+	if err := in.Inlet.Put(ctx, batch...); err != nil {
+		return err
+	}
+	in.began <- struct{}{}
+	select {
+	case <-time.After(20 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestWhatIsBeingPutInWhenItIsToStopDoesNotComeAgain(t *testing.T) {
+	path := in(t.TempDir(), "a.log")
+	appendTo(t, path, numbers(0, 3))
+	env := newEnv(t)
+	slow := &slowInlet{began: make(chan struct{}, 1)}
+	stop := start(t, tailOf(path), env, slow)
+	<-slow.began
+	stop()
+	appendTo(t, path, "3\n")
+	var got enginetest.Inlet
+	start(t, tailOf(path), env, &got)
+	if diff := cmp.Diff([]string{"3"}, texts(t, &got, 1)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"0", "1", "2"}, values(t, slow.Events())); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNothingIsReadAheadOfPut(t *testing.T) {
 	path := in(t.TempDir(), "a.log")
 	appendTo(t, path, numbers(0, 10_000))
