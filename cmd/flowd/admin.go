@@ -118,6 +118,25 @@ func newAdminClient(doc *flows.Document) (*adminClient, error) {
 	return &adminClient{url: c.URL(), token: c.Token, http: http.Client{Transport: &http.Transport{}}}, nil
 }
 
+// findDaemon returns the client of the flowd that runs doc, or why there is none.
+// diags are the mistakes of doc.
+func findDaemon(ctx context.Context, doc *flows.Document, diags flows.Diagnostics) (client *adminClient, why, err error) {
+	client, err = newAdminClient(doc)
+	if err == nil {
+		var flows admin.FlowList
+		err = client.ask(ctx, "GET", apiPath("flows"), nil, &flows)
+	}
+	switch {
+	case err == nil:
+		return client, nil, nil
+	case diags.Failed():
+		return nil, nil, diags
+	case errors.Is(err, errNotRunning), errors.Is(err, errAdminOff):
+		return nil, err, nil
+	}
+	return nil, nil, err
+}
+
 // send makes a request and returns its answer if that is a success.
 func (c *adminClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var text io.Reader

@@ -7,9 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -212,38 +210,16 @@ var (
 // deadLetters finds the dead letters of doc, and a function to be called behind
 // their last use. diags are the mistakes of doc.
 func (o *options) deadLetters(ctx context.Context, doc *flows.Document, diags flows.Diagnostics) (deadLetters, func(), error) {
-	client, err := newAdminClient(doc)
-	if err == nil {
-		var flows admin.FlowList
-		err = client.ask(ctx, "GET", apiPath("flows"), nil, &flows)
-	}
-	switch {
-	case err == nil:
-		return remoteLetters{client}, client.http.CloseIdleConnections, nil
-	case diags.Failed():
-		return nil, nil, diags
-	case errors.Is(err, errNotRunning), errors.Is(err, errAdminOff):
-		return o.storedLetters(doc, err)
-	}
-	return nil, nil, err
-}
-
-// storedLetters opens the store of a flowd that does not run. why says why it
-// can't be asked.
-func (o *options) storedLetters(doc *flows.Document, why error) (deadLetters, func(), error) {
-	c, diags := o.storeSettings(doc)
-	if err := diags.Err(); err != nil {
+	client, why, err := findDaemon(ctx, doc, diags)
+	if err != nil {
 		return nil, nil, err
 	}
-	if c.Memory {
-		return nil, nil, fmt.Errorf("%w, and its store is in memory", why)
+	if client != nil {
+		return remoteLetters{client}, client.http.CloseIdleConnections, nil
 	}
-	if _, err := os.Stat(c.Dir); err != nil {
-		return nil, nil, fmt.Errorf("%w, and there is no store: %w", why, err)
-	}
-	store, err := o.openStore(doc, slog.New(slog.NewTextHandler(o.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	store, err := o.storeAtRest(doc, why)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", why, err)
+		return nil, nil, err
 	}
 	again := func(ctx context.Context, which func(engine.DeadLetter) bool) (int, error) {
 		return engine.RetryStored(ctx, store, doc, registry, which)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -88,4 +89,24 @@ func (o *options) openStore(doc *flows.Document, log *slog.Logger) (engine.Store
 	return journal.Open(c.Dir, journal.Options{
 		Fsync: c.Fsync, KeepAge: time.Duration(c.Keep.Age), KeepSize: int64(c.Keep.Size), Log: log,
 	})
+}
+
+// storeAtRest opens the store of a flowd that does not run. why says why it
+// can't be asked.
+func (o *options) storeAtRest(doc *flows.Document, why error) (engine.Store, error) {
+	c, diags := o.storeSettings(doc)
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	if c.Memory {
+		return nil, fmt.Errorf("%w, and its store is in memory", why)
+	}
+	if _, err := os.Stat(c.Dir); err != nil {
+		return nil, fmt.Errorf("%w, and there is no store: %w", why, err)
+	}
+	store, err := o.openStore(doc, slog.New(slog.NewTextHandler(o.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", why, err)
+	}
+	return store, nil
 }

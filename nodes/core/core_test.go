@@ -178,6 +178,30 @@ func TestADedupeLetsTheFirstOfEachKeyGoOn(t *testing.T) {
 	}
 }
 
+func TestAReplayIsDedupedOnItsOwn(t *testing.T) {
+	p := processor(t, Dedupe, `data.k`)
+	offset := engine.Offset(0)
+	passed := func(replay, data string) string {
+		e := event(data, `{"k":`+data+`}`)
+		offset++
+		e.Offset = offset
+		if replay != "" {
+			e.Meta = engine.Meta{"replayed": replay}
+		}
+		return ids(process(t, p, e).Emitted(0))
+	}
+	for i, want := range []struct{ replay, data, passed string }{
+		{"", "1", "1"}, {"", "1", ""},
+		{"first", "1", "1"}, {"first", "1", ""}, {"first", "2", "2"},
+		{"second", "1", "1"}, {"second", "2", "2"}, {"second", "2", ""},
+		{"", "1", ""}, {"", "2", "2"}, // which only replays have brought so far
+	} {
+		if got := passed(want.replay, want.data); got != want.passed {
+			t.Errorf("%d: key %s of replay %q: %q went on", i, want.data, want.replay, got)
+		}
+	}
+}
+
 func TestTwoEventsOfOneOffsetAreStillTwo(t *testing.T) {
 	p := processor(t, Dedupe, `id`)
 	if got := ids(process(t, p, event("a", `1`), event("a", `2`), event("b", `3`)).Emitted(0)); got != "a b" {
