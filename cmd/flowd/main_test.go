@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 			"freeport":   freePort,
 			"post":       postBody,
 			"eventually": postUntil,
+			"get":        getUntil,
 			"waitfor":    waitFor,
 			"sleep":      sleep,
 			"signal":     sendSignal,

@@ -105,7 +105,7 @@ var (
 	descLag     = describe("flowd_lag_events", "Events of a log that are still to be settled.", "flow", "log")
 	descPaused  = describe("flowd_flow_paused", "Whether a flow is paused.", "flow")
 	descTaps    = describe("flowd_taps", "Clients that look at live events.")
-	descLetters = describe("flowd_dead_letters", "Dead letters in the store.")
+	descLetters = describe("flowd_store_dead_letters", "Dead letters in the store.")
 	descHealthy = describe("flowd_store_healthy", "Whether the store can be written.")
 	descSize    = describe("flowd_store_size_bytes", "Bytes the store takes.")
 	descLimit   = describe("flowd_store_limit_bytes", "Bytes the store may take.")
