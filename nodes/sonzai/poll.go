@@ -62,8 +62,11 @@ func (s *source) look(ctx context.Context, f *feed, feeds []*feed, in engine.Inl
 }
 
 // drain takes what a feed has. A list has no cursor: one that is full may have
-// more behind it, which shows when its items have been consumed.
+// more behind it, which shows when its items have been consumed. What is being
+// taken when ctx ends is taken to the end, since it would come again else.
 func (s *source) drain(ctx context.Context, f *feed, in engine.Inlet) error {
+	late, cancel := outlast(ctx)
+	defer cancel()
 	for {
 		items, err := f.list(ctx)
 		if err != nil {
@@ -71,13 +74,13 @@ func (s *source) drain(ctx context.Context, f *feed, in engine.Inlet) error {
 		}
 		fresh, open := f.sort(items)
 		if len(fresh) > 0 {
-			if err := s.put(ctx, f, in, fresh); err != nil {
+			if err := s.put(late, f, in, fresh); err != nil {
 				return err
 			}
 		}
 		consumed := 0
 		if f.consume != nil && len(open) > 0 {
-			done, err := f.consume(ctx, open)
+			done, err := f.consume(late, open)
 			for _, id := range done {
 				f.seen.set(id, consumedItem)
 			}
@@ -125,6 +128,17 @@ func (s *source) put(ctx context.Context, f *feed, in engine.Inlet, fresh []item
 		s.log.Warn("sonzai: remembering which notifications came; they may come again after a restart", "of", f.name, "error", err)
 	}
 	return nil
+}
+
+// outlast is ctx with some time left after its end.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	const left = 2 * time.Second
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(left, cancel) })
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 // sleep waits and reports whether ctx is still on.

@@ -153,6 +153,28 @@ func TestNothingIsConsumedBeforeItIsSafe(t *testing.T) {
 	})
 }
 
+func TestWhatIsBeingTakenAtAReloadIsConsumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		env, _ := newEnv()
+		api := &fakeAPI{idKey: "message_id", pending: notifications(t, "notifications.pending.json")}
+		in := &enginetest.Inlet{Fail: func([]*engine.Event) error {
+			time.Sleep(time.Second) // a slow disk
+			return nil
+		}}
+		stop := run(t, newTest(t, "poll: {api_key: sk_1, agents: aiko}", env), api, in)
+		if n := len(in.Events()); n != 0 {
+			t.Fatalf("%d events are in already", n)
+		}
+		stop()
+		if n := len(in.Events()); n != 3 {
+			t.Errorf("%d events are in", n)
+		}
+		if diff := cmp.Diff(ids(in.Events()), api.consumed()); diff != "" {
+			t.Errorf("consumed (-put in +got):\n%s", diff)
+		}
+	})
+}
+
 func TestAFullListIsAskedForAgainUntilItIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env, _ := newEnv()
