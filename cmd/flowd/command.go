@@ -37,7 +37,7 @@ type command struct {
 // commands lists them in the order of the help text. The first runs without
 // its name.
 func commands() []*command {
-	return []*command{runCommand, checkCommand, sendCommand, tailCommand(), deadCommand(), replayCommand(), nodesCommand, versionCommand}
+	return []*command{runCommand, checkCommand, testCommand(), sendCommand, tailCommand(), deadCommand(), replayCommand(), nodesCommand, versionCommand}
 }
 
 // options are what the flags say, and where to print.
