@@ -292,6 +292,8 @@ func (c *change) undo() {
 // listener its new routes, then sources end and begin. Nothing in it fails.
 func (c *change) swap() {
 	e := c.engine
+	e.view.Lock()
+	defer e.view.Unlock()
 	var retired []*retired
 	for _, p := range c.plan.flows {
 		f := c.flow(p.log)
@@ -354,8 +356,10 @@ func (e *Engine) drainFlow(f *flow, ended map[string]*sourceRun) {
 		e.mu.Unlock()
 		return
 	}
+	e.view.Lock()
 	delete(e.flows, f.reads)
 	r := f.end()
+	e.view.Unlock()
 	e.mu.Unlock()
 	r.close(ended)
 	f.cancel()

@@ -38,7 +38,8 @@ type Engine struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 
-	mu       sync.Mutex       // held by Apply and stop
+	mu       sync.Mutex       // held by Apply and stop, which may take long
+	view     sync.RWMutex     // held by who changes flows, their plans or the listener, within mu
 	flows    map[string]*flow // by the log they read
 	running  map[*part]*sourceRun
 	listener *listener
@@ -158,7 +159,7 @@ func (f *flow) settled() bool {
 	return f.asks.Load() == 0 && f.cursor.Committed() >= f.store.End()
 }
 
-// list is the running flows by the logs they read. The caller holds mu.
+// list is the running flows by the logs they read. The caller holds mu or view.
 func (e *Engine) list() []*flow {
 	all := make([]*flow, 0, len(e.flows))
 	for _, f := range e.flows {
@@ -173,7 +174,9 @@ func (e *Engine) stop() error {
 	e.mu.Lock()
 	e.stopped = true // from here on nothing changes what runs
 	all, running, l := e.list(), e.running, e.listener
+	e.view.Lock()
 	e.flows = nil
+	e.view.Unlock()
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), e.drain)
 	defer cancel()
@@ -218,8 +221,8 @@ func wait(ctx context.Context, g *sync.WaitGroup) error {
 
 // Address returns where webhooks arrive, or nothing if no source takes any.
 func (e *Engine) Address() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	if e.listener == nil {
 		return ""
 	}
@@ -228,8 +231,8 @@ func (e *Engine) Address() string {
 
 // Nodes lists what every node has done.
 func (e *Engine) Nodes() []NodeStatus {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	var all []NodeStatus
 	for _, f := range e.list() {
 		for _, n := range f.live.nodes {
@@ -254,8 +257,8 @@ func (e *Engine) Nodes() []NodeStatus {
 // that nobody who looks holds up the flow. ok is false if there is no such
 // node.
 func (e *Engine) Tap(flow, node string, size int) (events <-chan *Event, stop func(), ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	for _, f := range e.list() {
 		for _, n := range f.live.nodes {
 			if f.name == flow && n.id == node && !isEntry(n) {

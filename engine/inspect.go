@@ -45,8 +45,8 @@ func (s FlowStatus) Lag() uint64 {
 
 // Flows lists the flows that run, by name.
 func (e *Engine) Flows() []FlowStatus {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	var all []FlowStatus
 	for _, f := range e.list() { // a flow comes before its queues
 		if n := len(all); n == 0 || all[n-1].Name != f.name {
@@ -106,8 +106,8 @@ func (e *Engine) Pause(flow string) error { return e.gate(flow, (*gate).close) }
 func (e *Engine) Resume(flow string) error { return e.gate(flow, (*gate).open) }
 
 func (e *Engine) gate(flow string, turn func(*gate)) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	for _, f := range e.flows {
 		if f.name == flow {
 			turn(f.gate)
@@ -215,8 +215,8 @@ func (e *Engine) Retry(ctx context.Context, which func(DeadLetter) bool) (int, e
 // placeOf returns what appends to the log whose reader has the node that gave a
 // letter up.
 func (e *Engine) placeOf(_ context.Context, d DeadLetter) (appendFunc, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	for _, f := range e.list() {
 		if f.name == d.Flow && !f.draining && f.live.takes(d) {
 			return f.put, nil

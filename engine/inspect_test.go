@@ -211,3 +211,48 @@ func status(t *testing.T, r *running, flow string) engine.FlowStatus {
 	t.Fatalf("flow %s does not run", flow)
 	return engine.FlowStatus{}
 }
+
+// An opener is a sink that takes its time to open.
+type opener struct {
+	collector
+	opening, open chan struct{}
+}
+
+func (o *opener) Open(context.Context, *engine.Env) error {
+	close(o.opening)
+	<-o.open
+	return nil
+}
+
+func TestWhoLooksDoesNotWaitForAReloadThatTakesLong(t *testing.T) {
+	b := newBench()
+	slow := &opener{collector{b, "slow"}, make(chan struct{}), make(chan struct{})}
+	e := engine.New(b.registry().With(engine.SinkSpec[nameConfig]{
+		About: engine.About{Type: "slow"},
+		New:   func(nameConfig) (engine.Sink, error) { return slow, nil },
+	}), engine.Options{})
+	ended := make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	defer func() { stop(); <-ended }()
+	if _, err := e.Apply(ctx, document(t, "flows: {f: {nodes: [feed, {collect: one}]}}")); err != nil {
+		t.Fatal(err)
+	}
+	go func() { ended <- e.Run(ctx) }()
+	applied := make(chan error)
+	next := document(t, "flows: {f: {nodes: [feed, slow]}}")
+	go func() {
+		_, err := e.Apply(ctx, next)
+		applied <- err
+	}()
+	<-slow.opening
+	if n := len(e.Flows()) + len(e.Nodes()); n != 3 {
+		t.Errorf("got %d flows and nodes, want 3", n)
+	}
+	if err := e.Pause("f"); err != nil {
+		t.Error(err)
+	}
+	close(slow.open)
+	if err := <-applied; err != nil {
+		t.Error(err)
+	}
+}
