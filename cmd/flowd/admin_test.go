@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/admin"
+	"github.com/flowd/flowd/flows"
 )
 
 // getUntil gets a URL, with a token or without, until the answer holds a text
@@ -41,6 +44,21 @@ func getUntil(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s never was %q, at last it was %s", args[0], args[1], got)
+}
+
+func TestTheDefaultAddressMayBeInUse(t *testing.T) {
+	if l, err := net.Listen("tcp", admin.Default.Listen); err == nil { // else somebody has it already
+		defer l.Close()
+	}
+	var log bytes.Buffer
+	s := &adminSection{
+		log:   slog.New(slog.NewTextHandler(&log, nil)),
+		admin: admin.New(engine.New(registry, engine.Options{}), admin.Options{}),
+	}
+	defer s.stop()
+	if err := s.start(&flows.Document{}); err != nil || !strings.Contains(log.String(), "their default address is in use") {
+		t.Errorf("got %v and %s", err, log.String())
+	}
 }
 
 func TestDeadLettersAreATableForAPerson(t *testing.T) {

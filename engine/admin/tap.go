@@ -28,6 +28,7 @@ type Tapped struct {
 // tap shows the events that a node passes on, or all nodes of a flow, as
 // server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)
 // until the client or the server goes. Every event is one message: a [Tapped].
+// Those of one node are in order.
 func (a *Admin) tap(w http.ResponseWriter, r *http.Request) {
 	if a.taps.Add(1) > maxTaps {
 		a.taps.Add(-1)
