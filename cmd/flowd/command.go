@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ type command struct {
 	most    int // arguments it takes at the most
 	least   int
 }
+
+func (c *command) usage() string { return strings.TrimSpace("flowd " + c.name + " " + c.args) }
 
 // commands lists them in the order of the help text. The first runs without
 // its name.
@@ -104,11 +107,17 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 func dispatch(ctx context.Context, o *options, args []string) error {
 	all := commands()
 	c := all[0]
+	if len(args) > 0 && args[0] == "--version" {
+		args = append([]string{versionCommand.name}, args[1:]...)
+	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name := args[0]
-		if name == "help" {
+		if name == "help" && len(args) == 1 {
 			printHelp(o.out, all)
 			return nil
+		}
+		if name == "help" {
+			name, args = args[1], []string{"help", "--help"}
 		}
 		i := slices.IndexFunc(all, func(c *command) bool { return c.name == name })
 		if i < 0 && strings.ContainsAny(name, "./") {
@@ -127,7 +136,7 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 		if c == all[0] {
 			printHelp(o.out, all)
 		} else {
-			fmt.Fprintf(o.out, "Usage: flowd %s %s\n\n%s\n", c.name, c.args, c.summary)
+			fmt.Fprintf(o.out, "Usage: %s\n\n%s\n", c.usage(), c.summary)
 		}
 		printFlags(o.out, set)
 		return err
@@ -136,7 +145,7 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 		return usage("%v", err)
 	}
 	if len(rest) > c.most || len(rest) < c.least {
-		return usage("usage: flowd %s %s", c.name, c.args)
+		return usage("usage: %s", c.usage())
 	}
 	return c.run(ctx, o, rest)
 }
@@ -181,14 +190,31 @@ func printHelp(w io.Writer, all []*command) {
 }
 
 func printFlags(w io.Writer, set *flag.FlagSet) {
-	fmt.Fprint(w, "\nFlags:\n")
+	title := "\nFlags:\n"
 	set.VisitAll(func(f *flag.Flag) {
 		dashes := "--"
 		if len(f.Name) == 1 {
 			dashes = "-"
 		}
 		arg, text := flag.UnquoteUsage(f)
+		fmt.Fprint(w, title)
+		title = ""
 		fmt.Fprintf(w, "  %-22s %s\n", strings.TrimSpace(dashes+f.Name+" "+arg), text)
+	})
+}
+
+// listenFlag is the flag of an address, which is looked at before anything runs.
+func listenFlag(set *flag.FlagSet, o *options, text string) {
+	set.Func("listen", text, func(address string) error {
+		_, port, err := net.SplitHostPort(address)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			return errors.New("want an address like 127.0.0.1:8080")
+		}
+		o.listen = address
+		return nil
 	})
 }
 

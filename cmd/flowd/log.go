@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -50,7 +51,13 @@ func (o *options) report(log *slog.Logger, diags flows.Diagnostics) {
 		if d.Severity == flows.Warning {
 			level = slog.LevelWarn
 		}
-		log.Log(nil, level, d.Message, "place", d.Span.String(), "hint", d.Hint, "snippet", snippet(d)) //nolint:staticcheck // no context here
+		var more []any
+		for _, a := range [][2]string{{"place", d.Span.String()}, {"hint", d.Hint}, {"snippet", snippet(d)}} {
+			if a[1] != "" {
+				more = append(more, a[0], a[1])
+			}
+		}
+		log.Log(context.Background(), level, d.Message, more...)
 	}
 }
 

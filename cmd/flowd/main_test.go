@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,13 +36,21 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePort sets a variable to an address on loopback that nobody listens at.
+// freePort sets a variable to an address on loopback that nobody listens at,
+// and that neither another script nor a client's end of a connection is given.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv(args[0], l.Addr().String())
+	for {
+		port := 10_000 + (uint32(os.Getpid())*101+ports.Add(1))%20_000 // below those that clients are given
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			ts.Check(l.Close())
+			ts.Setenv(args[0], address)
+			return
+		}
+	}
 }
+
+var ports atomic.Uint32
 
 // postBody posts a body to a URL and wants a status. It waits until somebody
 // listens.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -23,7 +22,7 @@ var runCommand = &command{
 	flags: func(set *flag.FlagSet, o *options) {
 		fileFlag(set, o)
 		set.StringVar(&o.store, "store", "", "keep events in `DIR`, or in memory, whatever the document says")
-		set.StringVar(&o.listen, "listen", "", "take webhooks at `ADDRESS`, whatever the document says")
+		listenFlag(set, o, "take webhooks at `ADDRESS`, whatever the document says")
 		set.StringVar(&o.logLevel, "log-level", "info", "log from `LEVEL` on: debug, info, warn or error (default info)")
 		set.StringVar(&o.logFormat, "log-format", "", "write the log as `FORMAT`: text or json (default text on a terminal, else json)")
 		set.BoolVar(&o.noWatch, "no-watch", false, "do not reload when a document is saved")
@@ -44,6 +43,11 @@ func runFlows(ctx context.Context, o *options, _ []string) error {
 	if diags.Failed() {
 		return status(wrong)
 	}
+	hup := make(chan os.Signal, 1) // from here on, a reload asked for waits until it can be done
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ctx, stop := signals(ctx, log)
+	defer stop()
 	store, err := o.openStore(doc, log)
 	if err != nil {
 		log.Error("opening the store", "error", err)
@@ -52,21 +56,20 @@ func runFlows(ctx context.Context, o *options, _ []string) error {
 	defer store.Close()
 	d := newService(o, store, log)
 	defer d.section.stop()
-	if err := d.start(ctx, doc); err != nil {
+	if err := d.start(ctx, doc); err != nil && ctx.Err() == nil {
 		return o.failed(log, err)
 	}
-	ctx, stop := signals(ctx, log)
-	defer stop()
 	reloads := make(chan struct{})
 	go func() {
 		defer close(reloads)
-		d.reloads(ctx, doc)
+		d.reloads(ctx, doc, hup)
 	}()
 	err = d.engine.Run(ctx)
 	stop()
 	<-reloads
 	if err != nil {
-		return fmt.Errorf("stopping: work in hand took longer than %s", o.drain)
+		log.Error("stopped before the work in hand was done", "drain", o.drain.String())
+		return status(broken)
 	}
 	log.Info("stopped")
 	return nil
@@ -79,6 +82,7 @@ type service struct {
 	engine  *engine.Engine
 	metrics *admin.Metrics
 	section *adminSection
+	opened  storeConfig // what the store was opened with
 
 	applying sync.Mutex // one document at a time
 }
@@ -102,6 +106,7 @@ func newService(o *options, store engine.Store, log *slog.Logger) *service {
 func (d *service) start(ctx context.Context, doc *flows.Document) error {
 	d.applying.Lock()
 	defer d.applying.Unlock()
+	d.opened, _ = d.storeSettings(doc) // which is checked
 	if err := d.section.start(doc); err != nil {
 		return err
 	}
@@ -162,9 +167,9 @@ func signals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
 	})
 }
 
-// reloads applies the documents anew whenever one of them is saved, and at
-// SIGHUP, until ctx is done.
-func (d *service) reloads(ctx context.Context, doc *flows.Document) {
+// reloads applies the documents anew whenever one of them is saved, and when
+// hup asks for it, until ctx is done.
+func (d *service) reloads(ctx context.Context, doc *flows.Document, hup <-chan os.Signal) {
 	anew := func() *flows.Document {
 		doc, _, _ := d.reload(ctx) // which has told what is wrong
 		return doc
@@ -178,9 +183,6 @@ func (d *service) reloads(ctx context.Context, doc *flows.Document) {
 			}
 		})
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-hup:
@@ -214,6 +216,9 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 		d.log.Error("not reloaded: the flows run on as they were", "error", err)
 	default:
 		d.log.Info("reloaded", "changes", changes.String())
+		if settings, _ := d.storeSettings(doc); settings != d.opened {
+			d.log.Warn("the store stays as it was: its section is read when flowd starts")
+		}
 		if err := d.section.apply(doc); err != nil {
 			d.log.Error("the admin section stays as it was", "error", err)
 		}

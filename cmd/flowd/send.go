@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
 )
 
 var sendCommand = &command{
@@ -20,7 +22,7 @@ var sendCommand = &command{
 	most:    2, least: 1,
 	flags: func(set *flag.FlagSet, o *options) {
 		fileFlag(set, o)
-		set.StringVar(&o.listen, "listen", "", "send to a flowd at `ADDRESS` rather than where the document says")
+		listenFlag(set, o, "send to a flowd at `ADDRESS` rather than where the document says")
 	},
 	run: func(ctx context.Context, o *options, args []string) error {
 		doc, diags := o.load()
@@ -32,8 +34,12 @@ var sendCommand = &command{
 			eventType = args[1]
 		}
 		req, err := engine.NewSample(doc, registry, args[0], eventType)
-		if err != nil {
+		var found flows.Diagnostics
+		switch {
+		case errors.As(err, &found):
 			return err
+		case err != nil: // there is no such source, or no such type of event
+			return usage("%v", err)
 		}
 		if o.listen != "" {
 			req.URL.Host = o.listen
@@ -54,7 +60,7 @@ func post(ctx context.Context, o *options, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.out, "POST %s\n%s\n", req.URL, strings.TrimSpace(string(sent)))
+	fmt.Fprintf(o.out, "%s %s\n%s\n", req.Method, req.URL, strings.TrimSpace(string(sent)))
 	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("%w\nIs flowd running at %s?", unwrapURL(err), req.URL.Host)
