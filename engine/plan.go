@@ -34,6 +34,7 @@ type flowPlan struct {
 	orderBy func(*Event) (string, error) // nil if not set
 	nodes   []*node                      // in topological order
 	replies bool                         // it has a Replier
+	advice  flows.Diagnostics            // see Advice
 }
 
 // A node is a node of a flow as it is wired in one plan. Its part may live on
@@ -129,7 +130,9 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		return []*flowPlan{f}, diags
 	}
 	diags = append(diags, g.wire()...)
-	diags = append(diags, g.check(doc, reg, diags)...)
+	mistakes, advice := g.check(doc, reg, diags)
+	f.advice = advice
+	diags = append(diags, mistakes...)
 	all, found := g.split(f)
 	diags = append(diags, found...)
 	if !diags.Failed() {

@@ -135,12 +135,12 @@ func merge(a, b []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }
 
-// field is the field of a map: nil where it can't have it.
+// field is the field of a map: nil where it is not known to have it.
 func (s Shape) field(name string) Shape {
 	if f, ok := s.Fields[name]; ok {
 		return f
 	}
-	if s.Open || s.Growing || s.Kinds == 0 {
+	if s.Open || s.Kinds == 0 {
 		return Shape{}
 	}
 	return NilShape
@@ -158,7 +158,11 @@ func (s Shape) With(place []string, value Shape) Shape {
 	m := Shape{Kinds: CanBeMap, Open: s.Open || s.Kinds == 0, Growing: s.Growing, Fields: map[string]Shape{}}
 	maps.Copy(m.Fields, s.Fields)
 	if len(place) > 1 {
-		value = s.field(place[0]).With(place[1:], value)
+		inner := s.field(place[0])
+		if s.Growing && s.Lacks(place[0]) {
+			inner = Shape{}
+		}
+		value = inner.With(place[1:], value)
 	}
 	m.Fields[place[0]] = value
 	return m
@@ -260,6 +264,7 @@ type Variant struct {
 	Data   Shape
 	Meta   Shape
 	Error  Shape // nil, but behind an error port
+	Again  bool  // whether its sender sends the same again, when it got no answer
 }
 
 // AnyEvent is the Schema of any event.
@@ -348,6 +353,7 @@ func (s Schema) And(t Schema) Schema {
 		}
 		w := &all[i]
 		w.Data, w.Meta, w.Error = w.Data.Or(v.Data), w.Meta.Or(v.Meta), w.Error.Or(v.Error)
+		w.Again = w.Again || v.Again
 	}
 	return all
 }

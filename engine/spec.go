@@ -51,6 +51,7 @@ type ProcessorSpec[C any] struct {
 type SinkSpec[C any] struct {
 	About
 	Default C
+	Remote  bool                          // it delivers to what may be down while flowd is not
 	Gives   func(c C, in Schema) []Schema // of a [Relay], as that of a processor; other sinks pass events on
 	Retry   Retry                         // default; see [DefaultRetry]
 	Timeout time.Duration                 // for one attempt at one event; none if 0
@@ -64,6 +65,7 @@ type Spec struct {
 	Default any // the configuration's defaults, a struct
 	Retry   Retry
 	Timeout time.Duration
+	Remote  bool // of a sink: it delivers to what may be down while flowd is not
 
 	decode func(v *flows.Value) (any, flows.Diagnostics)
 	build  func(config any) (any, error)
@@ -111,6 +113,7 @@ func (s ProcessorSpec[C]) declare() *Spec {
 func (s SinkSpec[C]) declare() *Spec {
 	spec := declare(s.About, SinkKind, s.Default, s.New)
 	spec.Timeout = s.Timeout
+	spec.Remote = s.Remote
 	spec.Retry = s.Retry.or(DefaultRetry)
 	if s.Gives != nil {
 		spec.gives = func(config any, in Schema) []Schema { return s.Gives(config.(C), in) }

@@ -41,7 +41,7 @@ type typing struct {
 
 // check finds the mistakes that only show where it is known which events come
 // to a node. What stands at the place of a mistake told already is not told.
-func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) flows.Diagnostics {
+func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) (mistakes, advice flows.Diagnostics) {
 	t := &typing{graph: g, in: map[*node]Schema{}, out: map[*node][]Schema{}}
 	t.language, _ = reg.language.(TypedLanguage)
 	var diags flows.Diagnostics
@@ -57,9 +57,10 @@ func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) fl
 	if t.language != nil && doc.OrderBy != nil && len(entering) > 0 {
 		diags = append(diags, t.language.CheckKey(doc.OrderBy, entering)...)
 	}
-	return slices.DeleteFunc(diags, func(d flows.Diagnostic) bool {
+	mistakes = slices.DeleteFunc(diags, func(d flows.Diagnostic) bool {
 		return slices.ContainsFunc(told, func(e flows.Diagnostic) bool { return e.Span == d.Span })
 	})
+	return mistakes, t.advise()
 }
 
 // schema is what is known of the events of a source.

@@ -65,6 +65,9 @@ func (v *Value) Whole() bool {
 	return !v.broken
 }
 
+// Substituted reports whether some of the text of v came from ${…}.
+func (v *Value) Substituted() bool { return v.written != "" }
+
 // Get returns the value of key in a map, or nil.
 func (v *Value) Get(key string) *Value {
 	if v == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+
+	"github.com/flowd/flowd/engine"
 )
 
 var checkCommand = &command{
@@ -15,6 +17,7 @@ var checkCommand = &command{
 	},
 	run: func(_ context.Context, o *options, _ []string) error {
 		doc, diags := o.check(registry)
+		diags = append(diags, engine.Advice(doc, registry)...).Sorted()
 		fmt.Fprint(o.err, diags.Format())
 		if diags.Failed() || o.strict && len(diags) > 0 {
 			return status(wrong)

@@ -24,8 +24,13 @@ var Dedupe = engine.ProcessorSpec[DedupeConfig]{
 		Source:  dedupeSource,
 	},
 	Default: DedupeConfig{Key: expr.MustExpr("id"), TTL: flows.Duration(time.Hour)},
-	Gives:   engine.PassOn[DedupeConfig],
-	New:     newDedupe,
+	Gives: func(_ DedupeConfig, in engine.Schema) []engine.Schema {
+		return []engine.Schema{in.Each(func(v engine.Variant) engine.Variant {
+			v.Again = false
+			return v
+		})}
+	},
+	New: newDedupe,
 }
 
 // DedupeConfig is the configuration of a dedupe.

@@ -39,6 +39,17 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return fmt.Errorf("want json or text, got %q", text)
 }
 
+// schema is what is known of the events of a source of lines.
+func (f Format) schema(source, kind string, files engine.SchemaFiles) engine.Schema {
+	v := engine.Variant{
+		Of: "a " + source + " event", Source: engine.OneOf(source), Type: engine.OneOf(kind), Data: files.Shape(),
+	}
+	if f == formatText {
+		v.Data = engine.Shape{Kinds: engine.CanBeText}
+	}
+	return engine.Schema{v}
+}
+
 // clean takes off what is no part of a line's text: the carriage return of
 // other systems, a byte order mark, and the NULs that a writer leaves when its
 // file is truncated under it or the machine goes down.

@@ -23,6 +23,7 @@ var Stdin = engine.SourceSpec[StdinConfig]{
 		Source:  stdinSource,
 	},
 	Default: StdinConfig{Format: formatJSON, Type: "line"},
+	Schema:  func(c StdinConfig) engine.Schema { return c.Format.schema("stdin", c.Type, c.Schema) },
 	New:     func(c StdinConfig) (engine.Source, error) { return &stdin{config: c, from: os.Stdin}, nil },
 }
 
@@ -35,6 +36,10 @@ type StdinConfig struct {
 	Format Format `flow:"format,main"`
 	// Type is the type of the events.
 	Type string `flow:"type"`
+	// Schema is the path of a JSON Schema of the payloads, or of lines as they
+	// come, from which their fields are learned; or a list of such paths. With
+	// it, expressions behind this node are checked against what is there.
+	Schema engine.SchemaFiles `flow:"schema"`
 }
 
 // Validate says what is wrong beyond the types of the fields.

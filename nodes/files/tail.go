@@ -22,6 +22,7 @@ var Tail = engine.SourceSpec[TailConfig]{
 		Source:  tailSource,
 	},
 	Default: TailConfig{Format: formatJSON, Follow: true, Type: "line"},
+	Schema:  func(c TailConfig) engine.Schema { return c.Format.schema("tail", c.Type, c.Schema) },
 	New:     newTail,
 }
 
@@ -49,6 +50,10 @@ type TailConfig struct {
 	Follow bool `flow:"follow"`
 	// Type is the type of the events.
 	Type string `flow:"type"`
+	// Schema is the path of a JSON Schema of the payloads, or of lines as they
+	// come, from which their fields are learned; or a list of such paths. With
+	// it, expressions behind this node are checked against what is there.
+	Schema engine.SchemaFiles `flow:"schema"`
 }
 
 // Validate says what is wrong beyond the types of the fields.

@@ -42,6 +42,7 @@ func schema(c Config) engine.Schema {
 	}
 	for i := range all {
 		all[i].Type.Known = known
+		all[i].Again = true
 	}
 	return all
 }

@@ -41,6 +41,23 @@ type part struct {
 // IsSet reports whether the document gave the field.
 func (b *Blocks) IsSet() bool { return b.whole.IsSet() || b.parts != nil }
 
+// Check tells the mistakes of its expressions, for such events.
+func (b *Blocks) Check(in engine.Schema) flows.Diagnostics {
+	diags := b.whole.Check(in)
+	for _, p := range b.parts {
+		diags = append(diags, p.check(in)...)
+	}
+	return diags
+}
+
+func (p *part) check(in engine.Schema) flows.Diagnostics {
+	diags := p.text.Check(in)
+	for _, item := range p.items {
+		diags = append(diags, item.check(in)...)
+	}
+	return diags
+}
+
 // FlowType is what messages and documentation call it.
 func (*Blocks) FlowType() string { return "list of blocks with {{ }} in their texts, or expression" }
 

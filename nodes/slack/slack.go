@@ -23,6 +23,7 @@ var Sink = engine.SinkSpec[Config]{
 		Source:  declaration,
 	},
 	Default: Config{MaxText: 4000, APIURL: "https://slack.com/api"},
+	Remote:  true,
 	New:     newSink,
 }
 

@@ -10,7 +10,7 @@ import (
 // a fixed list of event types nor what most of them hold, so only what looks
 // like a slip is one.
 func schema(c Config) engine.Schema {
-	any := engine.Variant{Of: "a sonzai event", Source: engine.OneOf(c.Source)}
+	any := engine.Variant{Of: "a sonzai event", Source: engine.OneOf(c.Source), Again: true}
 	if c.Poll.on() { // the type of a notification is what an agent was told to check
 		return engine.Schema{any}
 	}

@@ -35,10 +35,7 @@ var declared = sync.OnceValue(func() engine.Schema {
 			continue
 		}
 		r := &schemaReader{text: rest, shapes: shapes}
-		data := engine.Shape{}
-		if rest != "any" {
-			data = r.fields("")
-		}
+		data := r.fields("")
 		webhook, event, ok := strings.Cut(name, " ")
 		if !ok {
 			shapes[name] = data

@@ -33,6 +33,15 @@ var HTTP = engine.SinkSpec[HTTPConfig]{
 		Success:     []StatusRange{{200, 299}},
 		Concurrency: 8,
 	},
+	Remote: true,
+	Gives: func(c HTTPConfig, in engine.Schema) []engine.Schema {
+		return []engine.Schema{in.Each(func(v engine.Variant) engine.Variant {
+			if c.Result != "" {
+				v.Data = v.Data.With(strings.Split(c.Result, "."), engine.Shape{})
+			}
+			return v
+		})}
+	},
 	New: newHTTP,
 }
 

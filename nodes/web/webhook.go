@@ -29,6 +29,13 @@ var Webhook = engine.SourceSpec[WebhookConfig]{
 		Method:  http.MethodPost,
 		Timeout: flows.Duration(30 * time.Second),
 	},
+	Schema: func(c WebhookConfig) engine.Schema {
+		v := engine.Variant{Of: "a webhook event", Data: c.Schema.Shape(), Again: c.Verify.repeats()}
+		if c.Source != "" {
+			v.Source = engine.OneOf(c.Source)
+		}
+		return engine.Schema{v}
+	},
 	New: newWebhook,
 }
 
@@ -69,6 +76,10 @@ type WebhookConfig struct {
 	Reply bool `flow:"reply"`
 	// Timeout is how long a request waits for its reply.
 	Timeout flows.Duration `flow:"timeout"`
+	// Schema is the path of a JSON Schema of the payloads, or of bodies as they
+	// come, from which their fields are learned; or a list of such paths. With
+	// it, expressions behind this node are checked against what is there.
+	Schema engine.SchemaFiles `flow:"schema"`
 }
 
 // Verify is how a request proves who sent it: `verify: none`, or a map with
@@ -93,6 +104,12 @@ type Verify struct {
 	Slack *Secrets `flow:"slack"`
 	// HMAC describes any other signature made with a shared secret.
 	HMAC *HMAC `flow:"hmac"`
+}
+
+// repeats reports whether senders of the kind verified are known to send a
+// delivery again that got no answer.
+func (v Verify) repeats() bool {
+	return v.StandardWebhooks != nil || v.Stripe != nil || v.Slack != nil
 }
 
 // Secrets are the secrets of one sender.
