@@ -154,6 +154,18 @@ func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
 	return nil, flows.Diagnostics{d}
 }
 
+// cutOff reports whether a comment stands behind the expression: a # with a
+// space before it, which may have been meant for the item of a loop.
+func (src *source) cutOff() bool {
+	last := src.v.At(utf8.RuneCountInString(src.v.Text)-1, 1)
+	if last.File == nil || last.Line == 0 {
+		return false
+	}
+	line := []rune(strings.Split(last.File.Text, "\n")[last.Line-1])
+	behind := last.Column - 1 + last.Length
+	return behind < len(line) && strings.HasPrefix(strings.TrimSpace(string(line[behind:])), "#")
+}
+
 // number is the place of the number that ends before rune at, since the parser
 // has gone on when it finds that it can't be read.
 func (src *source) number(at int) flows.Span {
@@ -179,6 +191,9 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 		d.Message, d.Hint = "text with {{ }} can't be used here", "write the expression without the braces"
 	case m != nil && m[1] == "EOF", strings.HasPrefix(message, "unexpected end"):
 		d.Message = "the expression ends too early"
+		if src.cutOff() {
+			d.Hint = "YAML takes what follows # for a comment: put the whole expression in quotes"
+		}
 	case m != nil && !src.hidden:
 		d.Message = "unexpected " + m[2]
 		d.Hint = hints[strings.Trim(m[2], `"`)]
