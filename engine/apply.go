@@ -82,6 +82,8 @@ func (e *Engine) apply(ctx context.Context, doc *flows.Document) (Changes, error
 		return Changes{}, err
 	}
 	c.swap()
+	e.tend()
+	e.warnOfOrphans()
 	return c.Changes, nil
 }
 
@@ -237,7 +239,7 @@ func (c *change) open(ctx context.Context, fr fresh) error {
 	env := &Env{
 		Flow: fr.plan.name, Node: n.id, Log: f.log(n),
 		Keys: keys, Checkpoints: checkpoints, Share: &e.share,
-		Topic: func(ctx context.Context, name string) (Log, error) { return e.store.Queue(ctx, "topic:"+name) },
+		Topic: e.topic(n),
 	}
 	if isQueue(n.impl) {
 		env.queue = c.flow(fr.plan.name + "." + n.id).store
@@ -360,6 +362,7 @@ func (e *Engine) drainFlow(f *flow, ended map[string]*sourceRun) {
 	delete(e.flows, f.reads)
 	r := f.end()
 	e.view.Unlock()
+	e.tend()
 	e.mu.Unlock()
 	r.close(ended)
 	f.cancel()

@@ -69,6 +69,22 @@ func (s *memoryStore) Checkpoints(_ context.Context, flow, node string) (Checkpo
 	}), nil
 }
 
+// Tend forgets what queues and topics hold for those who are not wanted: in
+// memory nothing waits for somebody to come back.
+func (s *memoryStore) Tend(wanted func(log, cursor string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, l := range s.logs {
+		l.tend(func(cursor string) bool { return wanted(name, cursor) })
+	}
+}
+
+// Orphans are none.
+func (s *memoryStore) Orphans() []Orphan { return nil }
+
+// Drop has nothing to do.
+func (s *memoryStore) Drop(context.Context, string, string) error { return nil }
+
 func (s *memoryStore) DeadLetters() DeadLetters { return &s.letters }
 
 // Close lets go of those who wait.
@@ -186,6 +202,25 @@ func (l *memoryLog) trim() {
 		close(l.waiting[0].done)
 		l.waiting = l.waiting[1:]
 	}
+}
+
+func (l *memoryLog) tend(wanted func(cursor string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.queue {
+		return // a flow has delivered all before it goes
+	}
+	for name := range l.cursors {
+		if !wanted(name) {
+			delete(l.cursors, name)
+			l.wake()
+		}
+	}
+	if len(l.cursors) == 0 { // nobody reads it
+		l.first, l.events = l.end(), nil
+		return
+	}
+	l.trim()
 }
 
 func (l *memoryLog) close() {

@@ -21,6 +21,7 @@ type part struct {
 	opened bool
 	*probe
 
+	reads    readership   // of topics
 	spent    atomic.Int64 // events given up in a row; see budget
 	requests sync.RWMutex // read-locked by each request that a Router works on
 }

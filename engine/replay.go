@@ -82,8 +82,8 @@ func (e *Engine) Replay(ctx context.Context, flow string, o ReplayOptions) (int,
 // entrance returns the flow that a replay enters by: the one that has the node,
 // or, without one, the one that has the sources.
 func (e *Engine) entrance(name, node string) (*flow, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.view.RLock()
+	defer e.view.RUnlock()
 	runs := false
 	for _, f := range e.list() {
 		if f.name != name || f.draining {

@@ -15,7 +15,7 @@ import (
 )
 
 // startOn runs a document on a store of its own folder.
-func startOn(t *testing.T, dir, yaml string, log io.Writer) *running {
+func startOn(t *testing.T, dir, yaml string, log io.Writer, more ...engine.Declaration) *running {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	store, err := journal.Open(dir, journal.Options{Fsync: journal.Never, Log: logger})
@@ -23,7 +23,7 @@ func startOn(t *testing.T, dir, yaml string, log io.Writer) *running {
 		t.Fatal(err)
 	}
 	r := &running{bench: newBench(), store: store, ended: make(chan error, 1)}
-	r.Engine = engine.New(r.registry(), engine.Options{Store: store, Log: logger, Drain: 2 * time.Second})
+	r.Engine = engine.New(r.registry().With(more...), engine.Options{Store: store, Log: logger, Drain: 2 * time.Second})
 	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (c *command) usage() string { return strings.TrimSpace("flowd " + c.name + 
 // commands lists them in the order of the help text. The first runs without
 // its name.
 func commands() []*command {
-	return []*command{runCommand, checkCommand, testCommand(), sendCommand, tailCommand(), deadCommand(), replayCommand(), nodesCommand, versionCommand}
+	return []*command{runCommand, checkCommand, testCommand(), sendCommand, tailCommand(), deadCommand(), replayCommand(), forgetCommand(), nodesCommand, versionCommand}
 }
 
 // options are what the flags say, and where to print.

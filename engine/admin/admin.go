@@ -78,6 +78,7 @@ func (a *Admin) routes() []route {
 		{"POST", api + "/flows/{flow}/pause", a.turn(a.engine.Pause)},
 		{"POST", api + "/flows/{flow}/resume", a.turn(a.engine.Resume)},
 		{"POST", api + "/flows/{flow}/replay", a.replay},
+		{"POST", api + "/flows/{flow}/forget", a.forget},
 		{"GET", api + "/flows/{flow}/events", a.tap},
 		{"GET", api + "/flows/{flow}/nodes/{node}/events", a.tap},
 		{"GET", api + "/dead-letters", a.listLetters},

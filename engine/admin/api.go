@@ -45,7 +45,8 @@ type Node struct {
 
 // A FlowList is the answer to a request for all flows.
 type FlowList struct {
-	Flows []Flow `json:"flows"`
+	Flows    []Flow   `json:"flows"`
+	Orphaned []Orphan `json:"orphaned,omitempty"`
 }
 
 func (a *Admin) listFlows(w http.ResponseWriter, _ *http.Request) {
@@ -53,6 +54,7 @@ func (a *Admin) listFlows(w http.ResponseWriter, _ *http.Request) {
 	for _, s := range a.engine.Flows() {
 		list.Flows = append(list.Flows, flowOf(s))
 	}
+	list.Orphaned = OrphansOf(a.engine.Orphans())
 	reply(w, http.StatusOK, list)
 }
 

@@ -187,7 +187,7 @@ func TestEverySchemaOfTheOpenAPIDocumentIsThatOfItsType(t *testing.T) {
 		"Refusal": admin.Refusal{}, "Diagnostic": admin.Diagnostic{}, "FlowList": admin.FlowList{}, "Flow": admin.Flow{},
 		"Cursor": admin.Cursor{}, "Node": admin.Node{}, "Event": admin.Event{}, "Failure": engine.Failure{},
 		"Tapped": admin.Tapped{}, "LetterList": admin.LetterList{}, "Letter": admin.Letter{}, "Choice": admin.Choice{},
-		"Settlement": admin.Settlement{}, "Reloaded": admin.Reloaded{}, "Replay": admin.Replay{}, "Replayed": admin.Replayed{},
+		"Settlement": admin.Settlement{}, "Reloaded": admin.Reloaded{}, "Replay": admin.Replay{}, "Orphan": admin.Orphan{}, "Forgotten": admin.Forgotten{}, "Replayed": admin.Replayed{},
 	}
 	var doc openAPI
 	start(t, "").ask("GET", "/api/v1/openapi.json", "", 200, &doc)

@@ -12,6 +12,7 @@ import (
 type place struct {
 	committed engine.Offset
 	reader    *cursor
+	orphan    bool // nobody wants it any more
 }
 
 // A cursor reads a flow's log.
@@ -36,17 +37,17 @@ func (fl *flow) Cursor(ctx context.Context, name string) (engine.Cursor, error) 
 	p := fl.cursors[name]
 	fresh := p == nil
 	if fresh {
-		p = &place{}
+		p = &place{committed: fl.dropped}
 		fl.cursors[name] = p
 	}
 	c := &cursor{flow: fl, name: name, at: p, pos: p.committed}
-	p.reader = c
+	p.reader, p.orphan = c, false
 	fl.wake() // who waited learns that the cursor is taken
 	j.mu.Unlock()
 	if fresh {
 		// It holds back what it has not read, from the next frame on also
 		// after a restart. Nobody needs to wait for that.
-		return c, j.queue.put(request{op: &commitOp{c: c}})
+		return c, j.queue.put(request{op: &commitOp{c: c, offset: c.pos}})
 	}
 	return c, nil
 }
@@ -209,5 +210,5 @@ func (o *commitOp) written(err error) {
 	}
 	fl := o.c.flow
 	o.c.at.committed = max(o.c.at.committed, o.offset)
-	fl.forget(fl.settled())
+	fl.forget(fl.settled(false))
 }

@@ -63,9 +63,10 @@
 //     the offsets that it settles.
 //  6. The first frame of a segment holds all flows, cursors and checkpoints, and
 //     says where the segment before ends.
-//  7. Segments go oldest first, and only when all their events are delivered.
-//     What in one still counts (keys, dead letters) is written again and synced
-//     before it goes.
+//  7. Segments go oldest first, and only when all their events are delivered,
+//     or are as old as delivered ones get and wait for cursors that Tend has
+//     called unwanted (orphan.go), which is told. What in one still counts
+//     (keys, dead letters) is written again and synced before it goes.
 //  8. No frame is written to a segment after a failed sync.
 //  9. A number is given to one segment only; a file gets its new name, synced
 //     in the folder, before anything is written to it.

@@ -173,13 +173,17 @@ func (fl *flow) pageBehind(o engine.Offset) (page, bool) {
 	return fl.pages[i], true
 }
 
-// settled is the offset up to which every cursor has committed.
-func (fl *flow) settled() engine.Offset {
-	first := true
-	o := engine.Offset(0)
+// settled is the offset up to which every cursor has committed, but for orphans
+// where what they have not read is aged. Where there is no cursor, all is, once
+// it is known who reads. Journal.mu is held.
+func (fl *flow) settled(aged bool) engine.Offset {
+	o := fl.last
+	if len(fl.cursors) == 0 && !fl.j.tended {
+		o = 0
+	}
 	for _, p := range fl.cursors {
-		if first || p.committed < o {
-			o, first = p.committed, false
+		if !p.orphan || !aged {
+			o = min(o, p.committed)
 		}
 	}
 	return max(o, fl.dropped)

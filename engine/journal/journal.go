@@ -106,6 +106,7 @@ type Journal struct {
 	removedHere []uint64 // letters removed in the active segment
 	recent      []recent // what is in memory of recent events, oldest first
 	recentSize  int64
+	tended      bool // see Tend
 	health      error
 	damage      []Damage
 	lost        []lost

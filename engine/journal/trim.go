@@ -135,7 +135,8 @@ func (j *Journal) trimOldest(age time.Duration) (bool, error) {
 	j.trimming = true // what is carried does not make room for itself so
 	defer func() { j.trimming = false }()
 	s := j.segments[0]
-	if j.now().Sub(s.sealed) < age || j.undelivered(s) != nil {
+	kept := j.now().Sub(s.sealed)
+	if kept < age || j.undelivered(s, kept >= j.opt.KeepAge) != nil {
 		return false, nil
 	}
 	if err := errors.Join(j.sweep(), j.carry(s)); err != nil {
@@ -147,6 +148,7 @@ func (j *Journal) trimOldest(age time.Duration) (bool, error) {
 		return false, err
 	}
 	j.mu.Lock()
+	j.mourn(s)
 	j.segments = slices.Delete(j.segments, 0, 1)
 	for _, fl := range j.flows {
 		fl.pages = slices.Delete(fl.pages, 0, len(fl.pagesIn(s)))
@@ -154,7 +156,7 @@ func (j *Journal) trimOldest(age time.Duration) (bool, error) {
 	j.damage = slices.DeleteFunc(j.damage, func(d Damage) bool { return d.File == s.name() })
 	j.lost = slices.DeleteFunc(j.lost, func(l lost) bool {
 		fl := j.flowOf(l.hash)
-		return len(fl.pages) == 0 && l.Last <= fl.settled() || len(fl.pages) > 0 && l.Last < fl.pages[0].first
+		return len(fl.pages) == 0 && l.Last <= fl.settled(true) || len(fl.pages) > 0 && l.Last < fl.pages[0].first
 	})
 	j.mu.Unlock()
 	s.mu.Lock() // waits for who reads it
@@ -182,12 +184,12 @@ func (j *Journal) putAside(s *segment) (*spare, error) {
 }
 
 // undelivered returns a flow that has events in s that not all of its cursors
-// have settled.
-func (j *Journal) undelivered(s *segment) *flow {
+// have settled. Those of orphans don't count where s is aged.
+func (j *Journal) undelivered(s *segment, aged bool) *flow {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, fl := range j.flows {
-		if pages := fl.pagesIn(s); len(pages) > 0 && pages[len(pages)-1].last > fl.settled() {
+		if pages := fl.pagesIn(s); len(pages) > 0 && pages[len(pages)-1].last > fl.settled(aged) {
 			return fl
 		}
 	}
@@ -196,7 +198,7 @@ func (j *Journal) undelivered(s *segment) *flow {
 
 // holder names a flow that holds the oldest segment.
 func (j *Journal) holder() string {
-	fl := j.undelivered(j.segments[0])
+	fl := j.undelivered(j.segments[0], false)
 	if fl == nil {
 		return ""
 	}
