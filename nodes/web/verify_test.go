@@ -12,6 +12,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/flowd/flowd/engine/enginetest"
 )
 
 // at runs f when it is that second since 1970.
@@ -393,4 +395,20 @@ func FuzzAnyRequestGivesAnEventOrAReason(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestARefusalIsLoggedWithItsReasonAndWithoutTheToken(t *testing.T) {
+	env, log := enginetest.NewEnv("f", "webhook")
+	h := newHook(t, `{path: /in, verify: {bearer: right-token}}`)
+	if err := h.Open(t.Context(), env); err != nil {
+		t.Fatal(err)
+	}
+	h.post("{}", "Authorization: Bearer wrong-token")
+	h.post("{}", "Authorization: Bearer wrong-token")
+	if n := strings.Count(log.String(), "the header Authorization is not accepted"); n != 1 {
+		t.Errorf("the log has it %d times, want once in a while:\n%s", n, log)
+	}
+	if strings.Contains(log.String(), "-token") {
+		t.Errorf("the log has a token:\n%s", log)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // for the source
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -172,7 +173,9 @@ func (c *WebhookConfig) Validate(report flows.Report) {
 type webhook struct {
 	engine.Routed
 	WebhookConfig
-	scheme scheme
+	scheme  scheme
+	log     *slog.Logger
+	refused engine.Quiet
 }
 
 func newWebhook(c WebhookConfig) (engine.Source, error) {
@@ -180,7 +183,13 @@ func newWebhook(c WebhookConfig) (engine.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &webhook{WebhookConfig: c, scheme: s}, nil
+	return &webhook{WebhookConfig: c, scheme: s, log: slog.New(slog.DiscardHandler)}, nil
+}
+
+// Open takes the log.
+func (w *webhook) Open(_ context.Context, env *engine.Env) error {
+	w.log = env.Log
+	return nil
 }
 
 // Routes is the one route of the path.
@@ -195,6 +204,7 @@ func (w *webhook) Routes(in engine.Inlet) []engine.Route {
 
 func (w *webhook) serve(in engine.Inlet, r *http.Request, body []byte) engine.Answer {
 	if err := w.scheme.verify(r, body); err != nil && !engine.Vouched(r) {
+		w.refused.Warn(w.log, "webhook: a request was refused: "+err.Error(), "from", r.RemoteAddr)
 		return unauthorized(w.scheme, err)
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
@@ -279,4 +289,7 @@ func (w *webhook) events(r *http.Request, body []byte) ([]*engine.Event, error) 
 	return events, nil
 }
 
-var _ engine.Sampler = (*webhook)(nil)
+var (
+	_ engine.Sampler = (*webhook)(nil)
+	_ engine.Opener  = (*webhook)(nil)
+)
