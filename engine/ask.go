@@ -115,11 +115,14 @@ func (f *flow) passBeside(p *livePlan, e *Event) {
 		err := l.walk(f.ctx, p, []*Event{e})
 		f.leave(p)
 		if err == nil {
+			for _, s := range l.stays {
+				f.takeBack(s.event, s.at)
+			}
 			return
 		}
 		if p = nil; f.ctx.Err() == nil {
 			p = f.enter()
 		}
 	}
-	f.takeBack(e)
+	f.takeBack(e, "")
 }

@@ -29,7 +29,9 @@
 //  4. The lane walks its batch through the nodes in topological order
 //     (lane.go), and settles what went wrong: tries again, takes the error
 //     port, or makes it a dead letter (settle.go).
-//  5. The cursor is committed (reader.go).
+//  5. A node may keep an event back. What it lets go later is walked by a lane
+//     behind that node alone (reader.go).
+//  6. The cursor is committed (reader.go).
 //
 // A request whose sender waits for an answer goes beside the log (ask.go).
 //
@@ -46,7 +48,8 @@
 //  3. Every lane works by one plan at a time, and changes plans only between
 //     two batches.
 //  4. Equal keys (with one lane: all events) reach each node in the order of
-//     their offsets.
+//     their offsets; behind a node that keeps events back, in the order in
+//     which it lets them go.
 //  5. A part of a node is closed when no plan, request or lane uses it.
 //  6. All that can fail in an Apply happens before anything that runs is
 //     touched.

@@ -234,11 +234,12 @@ type running struct {
 	stop  context.CancelFunc
 }
 
-// start runs a document of flows given as YAML.
-func start(t *testing.T, yaml string) *running {
+// start runs a document of flows given as YAML. It may have more types of node
+// than those of the bench.
+func start(t *testing.T, yaml string, more ...engine.Declaration) *running {
 	t.Helper()
 	r := &running{bench: newBench(), store: engine.MemoryStore(), ended: make(chan error, 1)}
-	r.Engine = engine.New(r.registry(), engine.Options{
+	r.Engine = engine.New(r.registry().With(more...), engine.Options{
 		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: 2 * time.Second,
 	})
 	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {

@@ -31,7 +31,7 @@ type flow struct {
 	reading     context.Context // ends when no new batch may be begun
 	stopReading context.CancelFunc
 	progress    chan struct{} // tells of a commit
-	reached     Offset        // the last offset that all lanes have walked; guarded by the crew
+	reached     Offset        // the last offset that all lanes have walked since a rewind; guarded by the crew
 	walks       sync.WaitGroup
 	asks        atomic.Int64
 	spare       sync.Pool // of *lane, for asks
@@ -179,13 +179,20 @@ func (in *inlet) passed(batch []*Event) {
 }
 
 // takeBack puts the event of a request that could not go its way to the end
-// into the log, from where it goes the whole way again.
-func (f *flow) takeBack(e *Event) {
+// beside the log into it: from there it goes the whole way again or, if at
+// names a node, on from that one.
+func (f *flow) takeBack(e *Event, at string) {
 	c := e.Copy()
-	c.ask = nil
+	c.At, c.Offset, c.ask = at, 0, nil
 	ctx, cancel := context.WithTimeout(f.engine.ctx, f.engine.drain)
 	defer cancel()
-	if err := f.store.Append(ctx, []*Event{c}); err != nil {
+	var err error
+	if m, ok := f.store.(*memoryLog); ok { // whose Append waits until the event is through
+		_, err = m.add([]*Event{c})
+	} else {
+		err = f.store.Append(ctx, []*Event{c})
+	}
+	if err != nil {
 		f.engine.log.Error("an event that passed beside the log is lost", "flow", f.name, "id", e.ID, "type", e.Type, "error", err)
 	}
 }

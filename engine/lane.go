@@ -21,6 +21,15 @@ type lane struct {
 	rest   Offset              // of the first event not settled, when a walk is cut short
 	tries  map[*Event]attempts // at the node in hand
 	late   bool                // events have entered in the middle of the plan
+	stays  []stay              // of a walk beside the log
+
+	stopped <-chan struct{} // closed when its crew stops; nil without a crew
+}
+
+// A stay is an event beside the log that has come to a node that would hold it.
+type stay struct {
+	event *Event
+	at    string
 }
 
 func newLane(f *flow) *lane { return &lane{flow: f, tries: map[*Event]attempts{}} }
@@ -40,17 +49,36 @@ func (l *lane) walk(ctx context.Context, p *livePlan, batch []*Event) error {
 	return l.drain(ctx)
 }
 
-// due walks what has become due in the nodes that hold events back.
-func (l *lane) due(ctx context.Context, p *livePlan) error {
+// due walks what has become due in a Holder. After an error nothing is known
+// of what became of it: all that is not committed must come again.
+func (l *lane) due(ctx context.Context, p *livePlan, n *node) error {
 	l.prepare(p)
-	for _, n := range p.holders {
-		err := l.attempt(ctx, n, nil, func(ctx context.Context, _ []*Event) error {
-			return n.impl.(Holder).Due(ctx, &l.outlet)
-		})
-		if err != nil {
-			return err
-		}
+	l.outlet.reset()
+	start := time.Now()
+	err := l.once(ctx, n, nil, func(ctx context.Context, _ []*Event) error {
+		return n.impl.(Holder).Due(ctx, &l.outlet)
+	})
+	if err != nil {
+		n.failedWith(err)
+		return fmt.Errorf("what is due in %s: %w", n, err)
 	}
+	failed := l.outlet.failed
+	for _, f := range failed {
+		n.failedWith(f.Err)
+		l.fail(n, f.Event, f.Err, attempts{n: 1, first: start})
+	}
+	info := BatchInfo{
+		Flow: l.flow.name, Node: n.id, Type: n.spec.Type, Out: len(l.outlet.emitted), Failed: len(failed),
+	}
+	if info.Out+info.Failed == 0 {
+		return nil
+	}
+	if l.flow.engine.hooks.Step != nil {
+		l.tell(n, nil, failed)
+	}
+	l.take(n)
+	info.Took = time.Since(start)
+	l.flow.count(n, info)
 	return l.drain(ctx)
 }
 
@@ -65,6 +93,7 @@ func (l *lane) prepare(p *livePlan) {
 	l.dead = l.dead[:0]
 	l.rest = noRest
 	l.late = false
+	l.stays = l.stays[:0]
 }
 
 // noRest is the rest of a walk that is not cut short.
@@ -141,7 +170,7 @@ func (l *lane) cutShort(unsettled []*Event) error {
 	for _, e := range unsettled {
 		l.rest = min(l.rest, e.Offset)
 	}
-	if len(unsettled) == 0 { // what a node holds, which comes again
+	if len(unsettled) == 0 { // it can't be told which
 		l.rest = 0
 	}
 	return errAbandoned
@@ -178,6 +207,12 @@ func (l *lane) visit(ctx context.Context, n *node, in []*Event) error {
 // work has a node handle a batch.
 func (l *lane) work(ctx context.Context, n *node, batch []*Event) error {
 	if len(batch) == 0 {
+		return nil
+	}
+	if _, ok := n.impl.(Holder); ok && !batch[0].Offset.Logged() {
+		for _, e := range batch {
+			l.stays = append(l.stays, stay{e, n.id})
+		}
 		return nil
 	}
 	switch impl := n.impl.(type) {

@@ -117,18 +117,30 @@ type Closer interface {
 }
 
 // A Holder is a processor that keeps events back for later. The flow's cursor
-// stays behind the oldest event held, so a crash brings all of them again; so
-// may a reload, and the Holder ignores an event whose offset it holds already.
+// stays behind the oldest event held, so a crash brings all of them again.
+//
+// Process takes events in, and of those it held before it emits none: Due
+// does. It is given no event that is in no log. Where there is no room for a
+// batch it takes nothing of it and returns an [Unavailable] error: the lane
+// comes again with it.
+//
+// Due is called beside the lanes, by one goroutine at a time, while others call
+// Process and Held.
 type Holder interface {
 	Processor
 	// Held returns the smallest offset held, or false.
 	Held() (Offset, bool)
-	// Due emits what has become due. The engine calls it after each batch and
-	// when Wake sends.
+	// Due emits what has become due and holds it no more. An event made of
+	// several has the smallest of their offsets. After an error all that is
+	// held comes again, and what was emitted with it.
 	Due(ctx context.Context, out *Outlet) error
 	// Wake sends when something is due. It must be one channel for the life
-	// of the node.
+	// of the node. Due is also called when nothing is.
 	Wake() <-chan struct{}
+	// Forget drops all that is held: it comes again, together with what Due
+	// emitted and nothing behind it has settled. No other method is called
+	// meanwhile.
+	Forget()
 }
 
 // A Replier is a sink that answers the request that brought an event, with

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"hash/maphash"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/flowd/flowd/flows"
 )
 
 const (
@@ -18,15 +21,24 @@ const (
 	readAhead = 1
 )
 
+var commitRetry = Retry{First: flows.Duration(50 * time.Millisecond), Max: flows.Duration(5 * time.Second)}
+
 // read runs the flow, plan after plan, until it is stopped.
 func (f *flow) read() {
+	var holders []*node // of the plan before
+	again := false      // the crew before has left something unsettled
 	for f.reading.Err() == nil {
 		p := f.enter()
 		if p == nil {
 			return
 		}
-		err := (&crew{flow: f, plan: p}).work()
+		if again || !p.keeps(holders) {
+			f.rewind(p)
+		}
+		c := &crew{flow: f, plan: p}
+		err := c.work()
 		f.leave(p)
+		holders, again = p.holders, c.err != nil
 		if err != nil && f.reading.Err() == nil {
 			f.trouble.Store(&err)
 			f.engine.log.Error("reading the log", "flow", f.name, "error", err)
@@ -38,10 +50,20 @@ func (f *flow) read() {
 	}
 }
 
+// rewind has everything behind the last commit come again under p.
+func (f *flow) rewind(p *livePlan) {
+	f.reached = f.cursor.Committed()
+	f.cursor.Seek(f.reached)
+	for _, n := range p.holders {
+		n.impl.(Holder).Forget()
+	}
+}
+
 // A crew works by one plan: a reader that reads the log at the flow's cursor
 // and hands batches to lanes, by the hash of their key where there are more
-// than one. The cursor is committed behind the batches that all lanes are done
-// with.
+// than one. Beside them, each Holder has a lane that walks what it lets go, so
+// that one that is full becomes empty while lanes wait for it. The cursor is
+// committed behind what all of them are done with.
 type crew struct {
 	flow *flow
 	plan *livePlan
@@ -50,6 +72,7 @@ type crew struct {
 
 	mu     sync.Mutex
 	rounds []*round // read and not yet committed, in order
+	floors []Offset // by Holder: no offset less than that is in its walk; noRest between walks
 	err    error    // why the cursor must go back to its last commit
 }
 
@@ -74,7 +97,7 @@ type job struct {
 func (c *crew) work() error {
 	ctx, cancel := context.WithCancel(c.flow.reading)
 	defer cancel()
-	var watch, lanes sync.WaitGroup
+	var watch, lanes, releases sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-c.plan.retired:
@@ -85,19 +108,22 @@ func (c *crew) work() error {
 	for range c.plan.lanes {
 		jobs := make(chan job, readAhead)
 		c.jobs = append(c.jobs, jobs)
-		first := len(c.jobs) == 1
-		lanes.Go(func() { c.walk(jobs, first, cancel) })
+		lanes.Go(func() { c.walk(ctx, jobs, cancel) })
+	}
+	c.floors = slices.Repeat([]Offset{noRest}, len(c.plan.holders))
+	walked := make(chan struct{})
+	for i := range c.plan.holders {
+		releases.Go(func() { c.release(ctx, i, walked, cancel) })
 	}
 	err := c.readAll(ctx)
 	for _, jobs := range c.jobs {
 		close(jobs)
 	}
 	lanes.Wait()
+	close(walked)
+	releases.Wait()
 	cancel()
 	watch.Wait()
-	if c.err != nil || c.holdersGone() {
-		c.flow.cursor.Seek(c.flow.cursor.Committed())
-	}
 	if err == nil && !errors.Is(c.err, errAbandoned) {
 		err = c.err
 	}
@@ -165,92 +191,94 @@ func (c *crew) split(batch []*Event) [][]*Event {
 	return parts
 }
 
-// walk is the life of a lane. The first one also looks after what nodes hold.
-func (c *crew) walk(jobs <-chan job, first bool, stop func()) {
+// walk is the life of a lane.
+func (c *crew) walk(ctx context.Context, jobs <-chan job, stop func()) {
 	l := newLane(c.flow)
-	wake := make(chan struct{}, 1)
-	if first {
-		ended := c.watchHolders(wake)
-		defer ended()
-	}
-	for {
-		select {
-		case j, ok := <-jobs:
-			if !ok {
-				return
+	l.stopped = ctx.Done()
+	for j := range jobs {
+		if c.failed() { // an earlier batch comes again, and so must this
+			continue
+		}
+		err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
+		if err == nil {
+			if err = l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
+				c.cutShort(j.round, l.rest)
 			}
-			if c.failed() { // an earlier batch comes again, and so must this
-				continue
-			}
-			err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
-			if err == nil {
-				if err = l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
-					c.cutShort(j.round, l.rest)
-				}
-			}
-			if err != nil {
-				c.fail(err)
-				stop()
-				continue
-			}
-			c.settle(j.round)
-		case <-wake:
-			err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
-			if err == nil {
-				err = l.due(c.flow.ctx, c.plan)
-			}
-			if err != nil {
-				c.fail(err)
-				stop()
-				continue
-			}
-			c.settle(nil)
+		}
+		if err != nil {
+			c.fail(err)
+			stop()
+			continue
+		}
+		if c.settle(j.round) != nil {
+			stop()
 		}
 	}
 }
 
-// watchHolders gathers the wakes of all holders until the returned function is
-// called.
-func (c *crew) watchHolders(wake chan<- struct{}) (stop func()) {
-	var watch sync.WaitGroup
-	done := make(chan struct{})
-	for _, n := range c.plan.holders {
-		due := n.impl.(Holder).Wake()
-		watch.Go(func() {
-			for {
-				select {
-				case <-due:
-					select {
-					case wake <- struct{}{}:
-					default:
-					}
-				case <-done:
-					return
-				}
-			}
-		})
+// release is the life of the lane behind a Holder. It begins with what became
+// due before, the wake of which may be gone with the crew before.
+func (c *crew) release(ctx context.Context, holder int, walked <-chan struct{}, stop func()) {
+	n := c.plan.holders[holder]
+	wake := n.impl.(Holder).Wake()
+	l := newLane(c.flow)
+	l.stopped = ctx.Done()
+	for !c.failed() {
+		if c.flow.gate.wait(c.plan.retired, c.flow.reading) != nil {
+			return
+		}
+		c.begin(holder)
+		if err := l.due(c.flow.ctx, c.plan, n); err != nil {
+			c.fail(err)
+			stop()
+			return
+		}
+		if c.end(holder) != nil {
+			stop()
+			return
+		}
+		select {
+		case <-wake:
+		case <-walked:
+			return
+		}
 	}
-	return func() { close(done); watch.Wait() }
+}
+
+// begin sets the floor of a Holder's walk: what it lets go is not settled yet.
+func (c *crew) begin(holder int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.floors[holder] = c.settled() + 1
+}
+
+// end takes the floor away, behind a walk that has settled all of its events.
+func (c *crew) end(holder int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.floors[holder] = noRest
+	if c.err == nil {
+		c.err = c.commit()
+	}
+	return c.err
 }
 
 // settle marks one lane's part of a round as done, and commits as far as all
-// lanes have come.
-func (c *crew) settle(r *round) {
+// lanes have come. It returns why the cursor must go back, if it must.
+func (c *crew) settle(r *round) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r != nil {
-		r.open--
-	}
-	last := c.flow.reached
+	r.open--
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
-		last = c.rounds[0].last
+		c.flow.reached = c.rounds[0].last
 		clear(c.rounds[0].from[:])
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}
 	if c.err == nil {
-		c.err = c.commit(last)
+		c.err = c.commit()
 	}
+	return c.err
 }
 
 // cutShort commits what a single lane has settled of a round that was cut
@@ -259,30 +287,55 @@ func (c *crew) cutShort(r *round, rest Offset) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil && len(c.jobs) == 1 && rest > 0 && rest != noRest && c.rounds[0] == r {
-		c.err = c.commit(rest - 1)
+		c.flow.reached = max(c.flow.reached, rest-1)
+		c.err = c.commit()
 	}
 }
 
-// commit moves the cursor to last, which all lanes have reached, or just
-// before the oldest event held. The caller holds mu.
-func (c *crew) commit(last Offset) error {
-	c.flow.reached = last
-	for _, n := range c.plan.holders {
-		if held, ok := n.impl.(Holder).Held(); ok && held <= last {
-			last = held - 1
-		}
-	}
+// commit moves the cursor behind what is settled. The caller holds mu.
+func (c *crew) commit() error {
+	last := c.settled()
 	if last <= c.flow.cursor.Committed() {
 		return nil
 	}
 	return c.flow.commit(last)
 }
 
+// settled is the offset up to which everything is: all lanes have walked it,
+// no Holder holds it, and it is in no Holder's walk. An event is always in one
+// of the three, and moves on in that order: held before its round is done, and
+// in the walk, whose floor is set, before it is no longer held. The caller
+// holds mu.
+func (c *crew) settled() Offset {
+	last := c.flow.reached
+	for _, n := range c.plan.holders {
+		if held, ok := n.impl.(Holder).Held(); ok {
+			last = min(last, held-1)
+		}
+	}
+	for _, floor := range c.floors {
+		last = min(last, floor-1)
+	}
+	return last
+}
+
 // commit is done also when work in hand was given up: what was settled before
-// is settled.
+// is settled. A store that fails is tried until the flow is stopped: reading
+// the batch again instead would deliver it once more.
 func (f *flow) commit(last Offset) error {
-	if err := f.cursor.Commit(context.WithoutCancel(f.ctx), last); err != nil {
-		return err
+	for try := 1; ; try++ {
+		err := f.cursor.Commit(context.WithoutCancel(f.ctx), last)
+		if err == nil {
+			break
+		}
+		f.trouble.Store(&err)
+		pause := backoff(commitRetry, try)
+		f.engine.log.Error("committing the cursor", "flow", f.name, "error", err, "in", pause.Round(time.Millisecond))
+		select {
+		case <-time.After(pause):
+		case <-f.reading.Done():
+			return err
+		}
 	}
 	f.trouble.Store(nil)
 	if f.engine.hooks.Settled != nil {
@@ -309,24 +362,15 @@ func (c *crew) failed() bool {
 	return c.err != nil
 }
 
-// holdersGone reports whether the next plan lacks a holder of this one, with
-// the events it held.
-func (c *crew) holdersGone() bool {
-	next := c.flow.enter()
-	if next == nil {
-		return false
-	}
-	defer c.flow.leave(next)
-	for _, n := range c.plan.holders {
-		kept := false
-		for _, m := range next.holders {
-			kept = kept || sameNode(n.impl, m.impl)
-		}
-		if !kept {
-			return true
+// keeps reports whether p has all the holders of the plan before, with the
+// events they hold.
+func (p *livePlan) keeps(holders []*node) bool {
+	for _, n := range holders {
+		if !slices.ContainsFunc(p.holders, func(m *node) bool { return sameNode(n.impl, m.impl) }) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // sameNode reports whether two nodes are one; those that can't be compared

@@ -53,7 +53,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 		if wait > 0 {
 			l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "in", wait.Round(time.Millisecond))
 		}
-		if !l.pause(ctx, wait) {
+		if !l.pause(ctx, n, wait) {
 			return l.cutShort(again)
 		}
 		batch = again
@@ -175,12 +175,20 @@ func backoff(r Retry, n int) time.Duration {
 	return wait - time.Duration(rand.Int64N(int64(wait)/4+1))
 }
 
-// pause waits, and reports false if the plan or the engine ends first.
-func (l *lane) pause(ctx context.Context, wait time.Duration) bool {
+// pause waits, and reports false if the plan or the engine ends first. What a
+// Holder has no room for is no work in hand: it stays in the log when the crew
+// stops.
+func (l *lane) pause(ctx context.Context, n *node, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	var stopped <-chan struct{}
+	if _, ok := n.impl.(Holder); ok {
+		stopped = l.stopped
+	}
 	select {
 	case <-l.plan.retired:
+		return false
+	case <-stopped:
 		return false
 	case <-ctx.Done():
 		return false
