@@ -126,6 +126,8 @@ type source struct {
 	dir    string
 	pace   pace
 
+	refused engine.Quiet
+
 	newNotify func() (*fsnotify.Watcher, error)
 
 	ways     *ways

@@ -46,6 +46,7 @@ func (s *source) Routes(in engine.Inlet) []engine.Route {
 // in it for a decision: it is empty.
 func (s *source) serve(in engine.Inlet, r *http.Request, body []byte) engine.Answer {
 	if !s.authorized(r.Header.Get("Authorization")) && !engine.Vouched(r) {
+		s.refused.Warn(s.env.Log, "claude: a post was refused: its Authorization is missing or wrong", "from", r.RemoteAddr)
 		a := engine.Text(http.StatusUnauthorized, "wrong Authorization")
 		a.Header.Set("WWW-Authenticate", "Bearer")
 		return a

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 )
 
 // post gives a body to the source as the engine does.
@@ -227,6 +228,8 @@ func TestPostsNeedTheAuthorization(t *testing.T) {
 	config := posts("basic")
 	config.Authorization = "Bearer s3cret"
 	b := newBench(t, config)
+	env, log := enginetest.NewEnv("flow", "claude")
+	b.env.Log = env.Log
 	b.start()
 	for _, given := range []string{"", "s3cre", "s3cret2", "Basic s3cret", "Bearer"} {
 		if a := b.post(hookBody(t, "Stop"), given); a.Status != http.StatusUnauthorized {
@@ -234,6 +237,9 @@ func TestPostsNeedTheAuthorization(t *testing.T) {
 		}
 	}
 	b.wait(0)
+	if n := strings.Count(log.String(), "a post was refused"); n != 1 || strings.Contains(log.String(), "s3cre") {
+		t.Errorf("the log tells of it %d times, want once in a while and without what was sent:\n%s", n, log)
+	}
 	for i, given := range []string{"Bearer s3cret", "s3cret"} {
 		b.post(hookBody(t, "Stop"), given)
 		e := b.wait(i + 1)[i]
