@@ -20,7 +20,7 @@ type lane struct {
 	dead   []DeadLetter
 	rest   Offset              // of the first event not settled, when a walk is cut short
 	tries  map[*Event]attempts // at the node in hand
-	late   bool                // events have entered in the middle of the plan
+	late   bool                // what waits before a node may be out of its order
 	stays  []stay              // of a walk beside the log
 
 	stopped <-chan struct{} // closed when its crew stops; nil without a crew
@@ -196,7 +196,7 @@ func (l *lane) visit(ctx context.Context, n *node, in []*Event) error {
 		}
 		l.run = l.run[:0]
 		if err != nil {
-			l.fail(n, e, err, attempts{1, time.Now()})
+			l.fail(n, e, err, attempts{n: 1, first: time.Now()})
 		} else {
 			l.emit(n, 0, e) // passes by, untouched
 		}

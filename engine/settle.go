@@ -10,6 +10,7 @@ import (
 // attempts counts how often an event was tried at a node, and since when.
 type attempts struct {
 	n     int
+	free  int // of n, that don't count since the destination was down
 	first time.Time
 }
 
@@ -57,6 +58,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 			return l.cutShort(again)
 		}
 		batch = again
+		l.late = true // behind those that went on before
 	}
 	info.Took = time.Since(start)
 	l.flow.count(n, info)
@@ -140,12 +142,20 @@ func (l *lane) sort(n *node, failed Failures, began time.Time, whole, progress b
 		after, unavailable := IsUnavailable(f.Err)
 		// A processor that fails as a whole is not about any one event.
 		endless := !n.limited && (unavailable || whole && n.spec.Kind == ProcessorKind)
-		if IsPermanent(f.Err) || isPanic(f.Err) || !endless && tries.n >= n.retry.Attempts && n.spend(progress) {
+		if endless {
+			tries.free++
+		}
+		counted := tries.n - tries.free
+		if IsPermanent(f.Err) || isPanic(f.Err) || !endless && counted >= n.retry.Attempts && n.spend(progress) {
 			l.fail(n, f.Event, f.Err, tries)
 			continue
 		}
 		l.tries[f.Event] = tries
-		wait = max(wait, after, backoff(n.retry, tries.n))
+		if endless {
+			wait = max(wait, after, backoff(n.retry, tries.free))
+		} else {
+			wait = max(wait, after, backoff(n.retry, counted))
+		}
 		again = append(again, f.Event)
 	}
 	return again, wait
