@@ -336,7 +336,7 @@ func (s Schema) String() string {
 		of = append(of, v.Of)
 	}
 	of = slices.Compact(slices.Sorted(slices.Values(of)))
-	if len(of) == 1 && len(s) == 1 && len(s[0].Type.Values) == 1 && !s[0].Type.Growing {
+	if len(of) == 1 && len(s) == 1 && len(s[0].Type.Values) == 1 && len(s[0].Type.Known) > 1 {
 		return of[0] + " of type " + s[0].Type.Values[0]
 	}
 	return strings.Join(of, " or ")

@@ -43,6 +43,16 @@ func nearest(name string, known []string) string {
 	return best
 }
 
+// IsSlip reports whether name is likely one of the known names, mistyped, rather
+// than another: in eight letters, no more than one is wrong.
+func IsSlip(name string, known []string) bool {
+	length := utf8.RuneCountInString(name)
+	return length <= longest && slices.ContainsFunc(known, func(k string) bool {
+		d := distance(strings.ToLower(name), strings.ToLower(k))
+		return d > 0 && d <= max(1, length/8) && d < length
+	})
+}
+
 // distance is how many letters must be put in, taken out, changed or swapped
 // with their neighbour to make b of a (optimal string alignment).
 func distance(a, b string) int {

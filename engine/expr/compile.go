@@ -206,7 +206,7 @@ func try(s *state, c code) (v any, f *fault) {
 
 // want tells the mistake of a part that can't be of the kinds that are wanted.
 func (c *compiler) want(n ast.Node, p part, want kinds, what string) bool {
-	if p.kinds.has(want) {
+	if p.kinds.there().has(want) { // what may be nil too is meant to be something
 		return true
 	}
 	c.mistake(n, "%s, got %s", what, p.kinds.there())

@@ -173,8 +173,8 @@ func (c *compiler) operands(n *ast.BinaryNode, op operation, l, r part) (gives k
 		}
 		return isBool
 	}
-	for _, p := range op.pairs {
-		if l.kinds.has(p[0]) && r.kinds.has(p[1]) {
+	for _, p := range op.pairs { // what may be nil too is meant to be something
+		if l.kinds.there().has(p[0]) && r.kinds.there().has(p[1]) {
 			gives |= p[2]
 		}
 	}

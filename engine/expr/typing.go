@@ -123,6 +123,9 @@ func (c *compiler) unknownField(shape engine.Shape, base ast.Node, path []string
 	if name := c.show(base); name != "" {
 		of = strings.Join(append([]string{name}, path...), ".")
 	}
+	if of == "#" {
+		of = "an item"
+	}
 	switch {
 	case shape.Kinds == engine.CanBeNil && of == "error":
 		c.mistake(base, "error is always nil here").Hint = "it is there behind an error port: from: ID.error"
@@ -133,14 +136,11 @@ func (c *compiler) unknownField(shape engine.Shape, base ast.Node, path []string
 	default:
 		d := c.mistake(at, "unknown field %s in %s of %s", c.quote(key), of, c.events)
 		d.Hint = flows.DidYouMean(key, shape.Names())
-		if strings.HasPrefix(d.Hint, "did you mean") {
-			return
-		}
-		if shape.Growing {
-			d.Severity = flows.Warning
-		}
 		if types := c.typesWith(base, append(slices.Clone(path), key)); types != "" {
 			d.Hint = "it comes with " + types
+		}
+		if shape.Growing && !flows.IsSlip(key, shape.Names()) {
+			d.Severity = flows.Warning
 		}
 	}
 }
@@ -189,16 +189,21 @@ func (c *compiler) text(of ast.Node, p part, with ast.Node) {
 		slices.Contains(p.shape.Known, text.Value) || p.shape.MayBeText(text.Value) && !p.shape.Growing {
 		return
 	}
-	hint := flows.DidYouMean(text.Value, p.shape.Known)
-	d := c.mistake(with, "%s is never %s", cmp.Or(c.show(of), "this"), c.quote(text.Value))
-	if name, ok := of.(*ast.IdentifierNode); ok && name.Value == "type" {
-		d.Message = "no event that comes here has the type " + c.quote(text.Value)
+	name, _ := of.(*ast.IdentifierNode)
+	maybe := p.shape.Growing && !flows.IsSlip(text.Value, p.shape.Known)
+	subject, says := cmp.Or(c.show(of), "this"), "is never"
+	switch isType := name != nil && name.Value == "type"; {
+	case isType && maybe:
+		subject, says = "no event that comes here", "is known to have the type"
+	case isType:
+		subject, says = "no event that comes here", "has the type"
+	case maybe:
+		says = "is not known to be"
 	}
-	d.Hint = hint
-	if p.shape.Growing && !strings.HasPrefix(hint, "did you mean") {
+	d := c.mistake(with, "%s %s %s", subject, says, c.quote(text.Value))
+	d.Hint = flows.DidYouMean(text.Value, p.shape.Known)
+	if maybe || name != nil && name.Value == "source" && !flows.IsSlip(text.Value, p.shape.Known) {
 		d.Severity = flows.Warning
-		d.Message = strings.Replace(d.Message, "no event that comes here has", "no event is known to have", 1)
-		d.Message = strings.Replace(d.Message, " is never ", " is not known to be ", 1)
 	}
 }
 
@@ -206,8 +211,8 @@ func (c *compiler) text(of ast.Node, p part, with ast.Node) {
 // not.
 func (c *compiler) nodeWhere(condition ast.Node, holds bool, n ast.Node) part {
 	before := c.events
-	if events := narrow(condition, before, holds); len(events) > 0 {
-		c.events = events
+	if c.events = narrow(condition, before, holds); len(c.events) == 0 {
+		c.events = nil // what is never evaluated has no mistakes of its own
 	}
 	p := c.node(n)
 	c.events = before

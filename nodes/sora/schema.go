@@ -46,7 +46,9 @@ var declared = sync.OnceValue(func() engine.Schema {
 			Of:   "a Sora event",
 			Type: engine.Shape{Kinds: engine.CanBeText, Values: []string{event}},
 			Data: data,
-			Meta: engine.OpenMap(map[string]engine.Shape{"webhook": engine.OneOf(webhook)}),
+			Meta: engine.OpenMap(map[string]engine.Shape{"webhook": {
+				Kinds: engine.CanBeText, Values: []string{webhook}, Known: kindNames(),
+			}}),
 		})
 	}
 	all = append(all, engine.Variant{
@@ -58,6 +60,14 @@ var declared = sync.OnceValue(func() engine.Schema {
 	}
 	return all
 })
+
+func kindNames() []string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, string(k))
+	}
+	return names
+}
 
 // A schemaReader reads the fields of a line of schema.txt. A shape is named
 // behind its own line only, so those that others are made of come first.
