@@ -20,6 +20,9 @@ func Advice(doc *flows.Document, reg *Registry) flows.Diagnostics {
 	}
 	var advice flows.Diagnostics
 	for _, f := range p.flows {
+		if !whole(f.nodes) {
+			return nil
+		}
 		advice = append(advice, f.advice...)
 		advice = append(advice, f.holdUps()...)
 	}

@@ -135,7 +135,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 	diags = append(diags, mistakes...)
 	all, found := g.split(f)
 	diags = append(diags, found...)
-	if !diags.Failed() {
+	if !diags.Failed() && whole(g.nodes) {
 		diags = append(diags, g.doubts(f)...)
 	}
 	return all, diags

@@ -188,6 +188,12 @@ func (n *node) port(ref flows.Ref) (int, *flows.Diagnostic) {
 	return 0, &d
 }
 
+// whole reports whether every node has its part. One whose configuration has a
+// mistake that is told already, such as a variable that is not set, has none.
+func whole(nodes []*node) bool {
+	return !slices.ContainsFunc(nodes, func(n *node) bool { return n.part == nil })
+}
+
 // doubts are the warnings about a flow that runs and likely does not do what
 // is meant.
 func (g *graph) doubts(f *flowPlan) flows.Diagnostics {

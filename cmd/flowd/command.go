@@ -40,7 +40,11 @@ func (c *command) usage() string { return strings.TrimSpace("flowd " + c.name + 
 // commands lists them in the order of the help text. The first runs without
 // its name.
 func commands() []*command {
-	return []*command{runCommand, checkCommand, testCommand(), sendCommand, tailCommand(), deadCommand(), replayCommand(), forgetCommand(), nodesCommand, versionCommand}
+	return []*command{
+		runCommand, checkCommand, testCommand(), initCommand, graphCommand(), configCommand, schemaCommand,
+		sendCommand, tailCommand(), deadCommand(), replayCommand(), forgetCommand(), nodesCommand(),
+		completionCommand(), manCommand(), versionCommand,
+	}
 }
 
 // options are what the flags say, and where to print.
@@ -152,12 +156,16 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 
 // parse parses flags that may stand before, between and behind the arguments.
 func parse(set *flag.FlagSet, args []string) (rest []string, err error) {
+	var words []string // behind --, whatever they look like
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, words = args[:i], args[i+1:]
+	}
 	for {
 		if err := set.Parse(args); err != nil {
 			return nil, err
 		}
 		if args = set.Args(); len(args) == 0 {
-			return rest, nil
+			return append(rest, words...), nil
 		}
 		rest, args = append(rest, args[0]), args[1:]
 	}

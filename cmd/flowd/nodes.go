@@ -11,28 +11,34 @@ import (
 	"github.com/flowd/flowd/flows"
 )
 
-var nodesCommand = &command{
-	name: "nodes", args: "[TYPE]", most: 1,
-	summary: "list the node types, or tell all about one",
-	flags:   func(*flag.FlagSet, *options) {},
-	run: func(_ context.Context, o *options, args []string) error {
-		if len(args) == 0 {
-			listNodes(o.out)
-			return nil
-		}
-		specs := registry.Lookup(args[0])
-		if len(specs) == 0 {
-			var known []string
-			for _, s := range registry.Specs() {
-				known = append(known, s.Type)
+func nodesCommand() *command {
+	markdown := false
+	return &command{
+		name: "nodes", args: "[TYPE] [--markdown]", most: 1,
+		summary: "list the node types, or tell all about one",
+		flags: func(set *flag.FlagSet, _ *options) {
+			set.BoolVar(&markdown, "markdown", false, "tell all about every type, in Markdown")
+		},
+		run: func(_ context.Context, o *options, args []string) error {
+			specs := registry.Specs()
+			if len(args) > 0 {
+				if specs = registry.Lookup(args[0]); len(specs) == 0 {
+					return usage("unknown node type %q%s", args[0], hint(args[0], typeNames()))
+				}
 			}
-			return usage("unknown node type %q%s", args[0], hint(args[0], known))
-		}
-		for _, s := range specs {
-			printNode(o.out, s)
-		}
-		return nil
-	},
+			switch {
+			case markdown:
+				writeReference(o.out, specs)
+			case len(args) == 0:
+				listNodes(o.out)
+			default:
+				for _, s := range specs {
+					printNode(o.out, s)
+				}
+			}
+			return nil
+		},
+	}
 }
 
 func listNodes(w io.Writer) {

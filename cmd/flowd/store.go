@@ -37,6 +37,9 @@ type keepConfig struct {
 	Size flows.Size `flow:"size"`
 }
 
+// defaultStore is the store of a document that says nothing.
+var defaultStore = storeConfig{Keep: keepConfig{Age: flows.Duration(24 * time.Hour), Size: 1 << 30}, Fsync: journal.Always}
+
 // Validate says what is wrong beyond the types of the fields.
 func (c *storeConfig) Validate(report flows.Report) {
 	switch c.Fsync {
@@ -54,7 +57,7 @@ func (c *storeConfig) Validate(report flows.Report) {
 
 // storeSettings reads the store section. The command line overrides it.
 func (o *options) storeSettings(doc *flows.Document) (storeConfig, flows.Diagnostics) {
-	c := storeConfig{Keep: keepConfig{Age: flows.Duration(24 * time.Hour), Size: 1 << 30}, Fsync: journal.Always}
+	c := defaultStore
 	var diags flows.Diagnostics
 	if doc.Store != nil {
 		diags = flows.Decode(doc.Store, &c)

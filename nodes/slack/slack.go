@@ -19,7 +19,7 @@ var Sink = engine.SinkSpec[Config]{
 	About: engine.About{
 		Type:    "slack",
 		Summary: "Posts a message to a Slack channel, one a second for each channel.",
-		Example: `slack: {webhook_url: "${SLACK_WEBHOOK_URL}", text: "{{ data.who }} is waiting"}`,
+		Example: `slack: {webhook_url: "${SLACK_WEBHOOK_URL}", text: "{{ type }} in {{ subject }}"}`,
 		Source:  declaration,
 	},
 	Default: Config{MaxText: 4000, APIURL: "https://slack.com/api"},
