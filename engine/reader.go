@@ -19,6 +19,10 @@ const (
 	// readAhead is how many batches wait before each lane, so that reading
 	// and walking overlap.
 	readAhead = 1
+	// inHand is how many batches for each lane may be read and not committed.
+	// A lane that is held up holds up the others, once they are so far ahead of
+	// it: what they have delivered would come again after a crash.
+	inHand = 2 + readAhead
 )
 
 var commitRetry = Retry{First: flows.Duration(50 * time.Millisecond), Max: flows.Duration(5 * time.Second)}
@@ -35,7 +39,7 @@ func (f *flow) read() {
 		if again || !p.keeps(holders) {
 			f.rewind(p)
 		}
-		c := &crew{flow: f, plan: p}
+		c := &crew{flow: f, plan: p, turn: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 		err := c.work()
 		f.leave(p)
 		holders, again = p.holders, c.err != nil
@@ -70,8 +74,12 @@ type crew struct {
 	jobs []chan job // one of each lane
 	free sync.Pool  // of *buffer
 
+	turn chan struct{} // holds who commits; others wait for it, and none while mu is held
+	room chan struct{} // tells that rounds were settled; takes one
+
 	mu     sync.Mutex
 	rounds []*round // read and not yet committed, in order
+	events int      // of the rounds
 	floors []Offset // by Holder: no offset less than that is in its walk; noRest between walks
 	err    error    // why the cursor must go back to its last commit
 }
@@ -80,7 +88,8 @@ type crew struct {
 // walked its part.
 type round struct {
 	last Offset
-	open int
+	size int // events
+	open int // lanes
 	from *buffer
 }
 
@@ -132,6 +141,13 @@ func (c *crew) work() error {
 
 func (c *crew) readAll(ctx context.Context) error {
 	for {
+		for c.full() {
+			select {
+			case <-c.room:
+			case <-ctx.Done():
+				return nil
+			}
+		}
 		into, _ := c.free.Get().(*buffer)
 		if into == nil {
 			into = new(buffer)
@@ -147,10 +163,17 @@ func (c *crew) readAll(ctx context.Context) error {
 	}
 }
 
+// full reports whether as much is in hand as may be.
+func (c *crew) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.events >= inHand*batchSize*len(c.jobs)
+}
+
 // hand gives what was read to the lanes.
 func (c *crew) hand(from *buffer, n int) {
 	batch := from[:n]
-	r := &round{last: batch[n-1].Offset, open: 1, from: from}
+	r := &round{last: batch[n-1].Offset, size: n, open: 1, from: from}
 	parts := [][]*Event{batch}
 	if len(c.jobs) > 1 {
 		parts = c.split(batch)
@@ -163,6 +186,7 @@ func (c *crew) hand(from *buffer, n int) {
 	}
 	c.mu.Lock()
 	c.rounds = append(c.rounds, r)
+	c.events += n
 	c.mu.Unlock()
 	for i, part := range parts {
 		if len(part) > 0 {
@@ -255,50 +279,61 @@ func (c *crew) begin(holder int) {
 // end takes the floor away, behind a walk that has settled all of its events.
 func (c *crew) end(holder int) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.floors[holder] = noRest
-	if c.err == nil {
-		c.err = c.commit()
-	}
-	return c.err
+	c.mu.Unlock()
+	return c.commit()
 }
 
 // settle marks one lane's part of a round as done, and commits as far as all
 // lanes have come. It returns why the cursor must go back, if it must.
 func (c *crew) settle(r *round) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	r.open--
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
 		c.flow.reached = c.rounds[0].last
+		c.events -= c.rounds[0].size
 		clear(c.rounds[0].from[:])
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}
-	if c.err == nil {
-		c.err = c.commit()
+	c.mu.Unlock()
+	err := c.commit()
+	select {
+	case c.room <- struct{}{}:
+	default:
 	}
-	return c.err
+	return err
 }
 
 // cutShort commits what a single lane has settled of a round that was cut
 // short before rest.
 func (c *crew) cutShort(r *round, rest Offset) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil && len(c.jobs) == 1 && rest > 0 && rest != noRest && c.rounds[0] == r {
-		c.flow.reached = max(c.flow.reached, rest-1)
-		c.err = c.commit()
+	if len(c.jobs) > 1 || rest == 0 || rest == noRest {
+		return
 	}
+	c.mu.Lock()
+	if c.rounds[0] == r {
+		c.flow.reached = max(c.flow.reached, rest-1)
+	}
+	c.mu.Unlock()
+	c.commit()
 }
 
-// commit moves the cursor behind what is settled. The caller holds mu.
+// commit moves the cursor behind what is settled. It returns why the cursor
+// must go back, if it must.
 func (c *crew) commit() error {
-	last := c.settled()
-	if last <= c.flow.cursor.Committed() {
-		return nil
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
+	c.mu.Lock()
+	last, err := c.settled(), c.err
+	c.mu.Unlock()
+	if err != nil || last <= c.flow.cursor.Committed() {
+		return err
 	}
-	return c.flow.commit(last)
+	if err = c.flow.commit(last); err != nil {
+		c.fail(err)
+	}
+	return err
 }
 
 // settled is the offset up to which everything is: all lanes have walked it,

@@ -1,0 +1,115 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/journal"
+	"github.com/flowd/flowd/engine/journal/memfs"
+)
+
+// A shakyStore fails some commits.
+type shakyStore struct {
+	engine.Store
+	fails atomic.Int64 // commits left to fail
+}
+
+func (s *shakyStore) Log(ctx context.Context, flow string) (engine.Log, error) {
+	log, err := s.Store.Log(ctx, flow)
+	return shakyLog{log, s}, err
+}
+
+type shakyLog struct {
+	engine.Log
+	store *shakyStore
+}
+
+func (l shakyLog) Cursor(ctx context.Context, name string) (engine.Cursor, error) {
+	c, err := l.Log.Cursor(ctx, name)
+	return shakyCursor{c, l.store}, err
+}
+
+type shakyCursor struct {
+	engine.Cursor
+	store *shakyStore
+}
+
+func (c shakyCursor) Commit(ctx context.Context, o engine.Offset) error {
+	if c.store.fails.Add(-1) >= 0 {
+		return errors.New("the disk is gone")
+	}
+	return c.Cursor.Commit(ctx, o)
+}
+
+// startWith runs a document of flows on a store.
+func startWith(t *testing.T, store engine.Store, yaml string) *running {
+	t.Helper()
+	r := &running{bench: newBench(), store: store, ended: make(chan error, 1)}
+	r.Engine = engine.New(r.registry(), engine.Options{Store: store, Log: slog.New(slog.DiscardHandler), Drain: 2 * time.Second})
+	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	go func() { r.ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-r.ended
+		store.Close()
+	})
+	return r
+}
+
+func TestACommitThatFailsIsTriedAgainAndNothingIsDeliveredTwice(t *testing.T) {
+	for _, lanes := range []int{1, 3} {
+		t.Run(fmt.Sprint(lanes, " lanes"), func(t *testing.T) {
+			store := &shakyStore{Store: engine.MemoryStore()}
+			r := startWith(t, store, fmt.Sprintf("flows: {f: {lanes: %d, nodes: [feed, {collect: one}]}}", lanes))
+			store.fails.Store(3)
+			r.put(t, events(1)...) // which returns when its source takes the next batch: when 1 is committed
+			r.put(t, events(2)...)
+			r.put(t, events(3)...)
+			want(t, r.wait(t, "one", 3), "1", "2", "3")
+		})
+	}
+}
+
+// What is delivered behind an event that is not comes twice after a crash.
+func TestALaneThatIsHeldUpHoldsUpTheOthersBeforeTooMuchWouldComeTwice(t *testing.T) {
+	j, err := journal.Open("", journal.Options{FS: memfs.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startWith(t, j, "flows: {f: {lanes: 4, order_by: type, nodes: [feed, {collect: one}]}}")
+	var mended atomic.Bool
+	r.failWith(func(_ string, e *engine.Event) error {
+		if e.Type == "stuck" && !mended.Load() {
+			return engine.Unavailable(errors.New("down"), 0)
+		}
+		return nil
+	})
+	r.put(t, &engine.Event{ID: "stuck", Type: "stuck"})
+	key, sent := "", 0
+	for len(r.ids("one")) == 0 { // until a key is of another lane
+		key = fmt.Sprint(sent)
+		r.put(t, &engine.Event{ID: key, Type: key})
+		sent++
+		time.Sleep(20 * time.Millisecond)
+	}
+	const more = 20_000
+	for i := range more {
+		r.put(t, &engine.Event{ID: fmt.Sprint("more ", i), Type: key})
+	}
+	time.Sleep(50 * time.Millisecond)
+	if got := len(r.ids("one")); got > 4*4*256 {
+		t.Errorf("%d events are delivered and can't be committed", got)
+	}
+	mended.Store(true)
+	r.wait(t, "one", 1+sent+more)
+}
