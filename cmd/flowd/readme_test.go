@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 	"github.com/flowd/flowd/flows"
 )
 
@@ -51,6 +52,16 @@ func TestEveryDocumentInTheReadmeIsRight(t *testing.T) {
 			t.Errorf("block %d:\n%s", i+1, diags.Format())
 		}
 	}
+}
+
+func TestTheTestOfAFlowInTheReadmePasses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "flows_test.yaml")
+	for name, text := range map[string]string{"flows.yaml": blocks(t, "yaml")[0], "flows_test.yaml": blocks(t, "yml")[0]} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enginetest.TestFlows(t, registry, path)
 }
 
 func TestTheProgramInTheReadmeCompiles(t *testing.T) {

@@ -152,6 +152,9 @@ func (t *tester) suite(path string, beside bool) (ok bool) {
 			return false
 		}
 		fmt.Fprintf(t.out, "wrote %s in %s\n", count(changed, "expectation"), path)
+		if changed < failed {
+			fmt.Fprintf(t.err, "flowd: %s left as they are, since they stand in braces: write them line by line\n", count(failed-changed, "test"))
+		}
 		return changed == failed
 	}
 	t.report.add(path, results, time.Since(start))

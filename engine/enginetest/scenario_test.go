@@ -428,10 +428,29 @@ tests:
 	}
 }
 
-func TestTheTestsOfTheExamplesPass(t *testing.T) {
-	paths, err := filepath.Glob("../../examples/*/*_test.yaml")
-	if err != nil || len(paths) == 0 {
-		t.Fatal("no tests: ", err)
+func FuzzReadSuite(f *testing.F) {
+	f.Add("tests: [{name: a, send: [{type: b, after: 1s}], reply: {c: [503]}, expect: {c: [{d: 1}], dead: []}}]")
+	f.Add("env: {A: b}\ntests:\n  - name: a\n    send:\n      - {body: {c: 1}, path: /d, headers: {e: f}, answer: {status: 200}}\n")
+	f.Add("tests: [{name: a, send: null, expect: 1}]")
+	path := filepath.Join(f.TempDir(), "flows.yaml")
+	if err := os.WriteFile(path, []byte("flows: {f: {nodes: [{webhook: /in, id: c}, {debug: , id: d}]}}"), 0o600); err != nil {
+		f.Fatal(err)
 	}
-	enginetest.TestFlows(t, registry, paths...)
+	doc, diags := flows.Load([]string{path}, os.LookupEnv)
+	if diags.Failed() {
+		f.Fatal(diags)
+	}
+	tests := filepath.Join(filepath.Dir(path), "flows_test.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		write(t, tests, text)
+		suite, diags := enginetest.ReadSuite(tests)
+		if diags.Failed() || len(suite.Tests) > 3 {
+			return
+		}
+		for _, s := range suite.Tests {
+			if len(s.Send) < 10 {
+				s.Run(doc, registry).Report()
+			}
+		}
+	})
 }
