@@ -102,8 +102,9 @@ type change struct {
 
 // A fresh is a node whose part is new.
 type fresh struct {
-	plan *flowPlan
-	node *node
+	plan   *flowPlan
+	node   *node
+	before *part // of its id, or nil
 }
 
 // diff gives nodes the parts they had, and lists what is new.
@@ -143,17 +144,17 @@ func (c *change) diffNodes(f *flowPlan, running *flow) {
 			if old != nil {
 				n.part = old.part
 			} else {
-				c.fresh = append(c.fresh, fresh{f, n})
+				c.fresh = append(c.fresh, fresh{plan: f, node: n})
 			}
 			continue
 		}
 		switch {
 		case old == nil:
 			c.Added = append(c.Added, name)
-			c.fresh = append(c.fresh, fresh{f, n})
+			c.fresh = append(c.fresh, fresh{plan: f, node: n})
 		case !n.part.same(old.part) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
 			c.Changed = append(c.Changed, name)
-			c.fresh = append(c.fresh, fresh{f, n})
+			c.fresh = append(c.fresh, fresh{f, n, old.part})
 		default:
 			n.part = old.part
 			if sameWiring(f, n, running.live.flowPlan, old) {
@@ -300,7 +301,10 @@ func (c *change) swap() {
 	for _, p := range c.plan.flows {
 		f := c.flow(p.log)
 		f.draining = false
-		if old := f.swap(newLivePlan(p)); old != nil {
+		f.shut.Store(false)
+		next := newLivePlan(p)
+		next.feeds = c.feeds(p)
+		if old := f.swap(next); old != nil {
 			retired = append(retired, retire(f, old, f.live))
 			continue
 		}
@@ -311,52 +315,71 @@ func (c *change) swap() {
 		f.draining = true
 	}
 	c.route()
-	ended := map[string]*sourceRun{}
-	end := func(f *flow, n *node) {
-		if run := e.running[n.part]; run != nil {
-			run.cancel()
-			delete(e.running, n.part)
-			ended[f.name+"."+n.id] = run
-		}
-	}
 	for _, r := range retired {
-		for _, n := range r.parts {
-			end(r.flow, n)
-		}
+		e.end(r.parts)
 	}
 	for _, f := range c.removed {
-		for _, n := range f.live.nodes {
-			end(f, n)
-		}
+		e.end(f.live.nodes)
 	}
 	for _, fr := range c.fresh {
 		if fr.node.spec.Kind == SourceKind {
-			e.start(c.flow(fr.plan.log), fr.node, ended[fr.plan.name+"."+fr.node.id])
+			e.start(c.flow(fr.plan.log), fr.node, fr.before)
 		}
 	}
 	for _, r := range retired {
-		e.closing.Go(func() { r.close(ended) })
+		e.closing.Go(r.close)
 	}
 	for _, f := range c.removed {
-		e.closing.Go(func() { e.drainFlow(f, ended) })
+		e.closing.Go(func() { e.drainFlow(f) })
+	}
+}
+
+// feeds are the flows behind the queues of p, which counts as a writer to them
+// until it has been retired and its last user has left.
+func (c *change) feeds(p *flowPlan) (behind []*flow) {
+	for _, n := range p.nodes {
+		if isQueue(n.impl) {
+			f := c.flow(p.name + "." + n.id)
+			f.writers.Add(1)
+			behind = append(behind, f)
+		}
+	}
+	return behind
+}
+
+// end cancels the sources among nodes.
+func (e *Engine) end(nodes []*node) {
+	for _, n := range nodes {
+		if run := e.running[n.part]; run != nil {
+			run.cancel()
+			delete(e.running, n.part)
+		}
 	}
 }
 
 // drainFlow lets a flow that is no longer in the document deliver what it has
-// taken, and ends it then; unless the document has it again by that time.
-func (e *Engine) drainFlow(f *flow, ended map[string]*sourceRun) {
-	for !f.settled() {
+// taken, and what plans before it still write to it, and ends it then; unless
+// the document has it again by that time.
+func (e *Engine) drainFlow(f *flow) {
+	for {
+		e.mu.Lock()
+		if !f.draining || e.flows[f.reads] != f { // the engine that stops closes it
+			e.mu.Unlock()
+			return
+		}
+		if f.idle() {
+			f.shut.Store(true)
+			if f.idle() { // nothing has come in just before
+				break
+			}
+		}
+		e.mu.Unlock()
 		select {
 		case <-f.progress:
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		case <-f.reading.Done():
-			return // the engine stops, and closes it
+			return
 		}
-	}
-	e.mu.Lock()
-	if !f.draining || e.stopped || e.flows[f.reads] != f {
-		e.mu.Unlock()
-		return
 	}
 	e.view.Lock()
 	delete(e.flows, f.reads)
@@ -364,8 +387,13 @@ func (e *Engine) drainFlow(f *flow, ended map[string]*sourceRun) {
 	e.view.Unlock()
 	e.tend()
 	e.mu.Unlock()
-	r.close(ended)
+	r.close()
 	f.cancel()
+}
+
+// idle reports whether nothing is in the flow or on its way into it.
+func (f *flow) idle() bool {
+	return f.puts.Load() == 0 && f.writers.Load() == 0 && f.settled()
 }
 
 // route puts the routes of all live plans in the place of the old ones.
@@ -411,13 +439,19 @@ func retire(f *flow, old, next *livePlan) *retired {
 	return r
 }
 
-func (r *retired) close(ended map[string]*sourceRun) {
+func (r *retired) close() {
 	for _, n := range r.parts {
-		if run := ended[r.flow.name+"."+n.id]; run != nil {
-			<-run.done
+		if n.run != nil {
+			select {
+			case <-n.run.done:
+			case <-r.flow.engine.ctx.Done(): // it has had its time
+			}
 		}
 	}
 	r.plan.users.Wait()
+	for _, behind := range r.plan.feeds {
+		behind.writers.Add(-1)
+	}
 	for _, n := range r.parts {
 		if err := n.close(); err != nil {
 			r.flow.log(n).Warn("closing the node", "error", err)

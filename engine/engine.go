@@ -200,7 +200,7 @@ func (e *Engine) stop() error {
 	}
 	e.cancel()
 	for _, f := range all {
-		f.end().close(nil)
+		f.end().close()
 		f.cancel()
 	}
 	e.closing.Wait()

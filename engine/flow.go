@@ -20,7 +20,10 @@ type flow struct {
 	ctx    context.Context // ends when work in hand must end
 	cancel context.CancelFunc
 
-	draining bool // no longer in the document; guarded by the engine
+	draining bool         // no longer in the document; guarded by the engine
+	shut     atomic.Bool  // it ends, and takes nothing more
+	puts     atomic.Int64 // appends on their way
+	writers  atomic.Int64 // of a queue: plans that may write to it
 	gate     *gate
 	trouble  atomic.Pointer[error] // why the log can't be read, since the last commit
 
@@ -43,6 +46,7 @@ type livePlan struct {
 	*flowPlan
 	sources map[string]*node
 	holders []*node
+	feeds   []*flow       // behind its queues
 	retired chan struct{} // closed when another plan takes its place
 	users   sync.WaitGroup
 }
@@ -126,7 +130,9 @@ func (f *flow) probe(id string) *probe {
 
 // put appends events to the log. It waits no longer than the flow lives.
 func (f *flow) put(ctx context.Context, batch ...*Event) error {
-	if f.reading.Err() != nil {
+	f.puts.Add(1)
+	defer f.puts.Add(-1)
+	if f.shut.Load() || f.reading.Err() != nil {
 		return errStopped
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

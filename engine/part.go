@@ -19,6 +19,7 @@ type part struct {
 	config *flows.Value
 	impl   any // a Source, Processor or Sink
 	opened bool
+	run    *sourceRun // of a source, since it was started
 	*probe
 
 	reads    readership   // of topics

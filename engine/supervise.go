@@ -11,19 +11,19 @@ type sourceRun struct {
 	done   chan struct{} // closed when Run has returned for good
 }
 
-// start runs a source until it finishes or is cancelled. before, if any, is
-// the run of the source it takes the place of, and ends first: two of them
-// would read the same file.
-func (e *Engine) start(f *flow, n *node, before *sourceRun) {
+// start runs a source until it finishes or is cancelled. The run of before, the
+// source it takes the place of, ends first: two of them would read the same
+// file.
+func (e *Engine) start(f *flow, n *node, before *part) {
 	ctx, cancel := context.WithCancel(e.ctx)
 	run := &sourceRun{cancel: cancel, done: make(chan struct{})}
-	e.running[n.part] = run
+	n.run, e.running[n.part] = run, run
 	source, in := n.impl.(Source), f.inlet(n.id)
 	e.sources.Go(func() {
 		defer close(run.done)
 		defer cancel()
-		if before != nil {
-			<-before.done
+		if before != nil && before.run != nil {
+			<-before.run.done
 		}
 		for try := 1; ; try++ {
 			started := time.Now()
