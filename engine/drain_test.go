@@ -199,3 +199,27 @@ func TestAFlowThatGoesTwiceEndsOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeThatHangsDoesNotKeepTheEngineFromEnding(t *testing.T) {
+	r := newBench()
+	waits, release := r.hold("one")
+	e := engine.New(r.registry(), engine.Options{Log: slog.New(slog.DiscardHandler), Drain: 50 * time.Millisecond})
+	if _, err := e.Apply(t.Context(), document(t, "flows: {f: {nodes: [feed, {collect: one}]}}")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	r.feed <- events(1)
+	<-waits
+	cancel()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it is told to have ended well")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it does not end")
+	}
+	release()
+}

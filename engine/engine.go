@@ -190,13 +190,22 @@ func (e *Engine) stop() error {
 	for _, f := range all {
 		f.stopReading()
 	}
-	late := context.AfterFunc(ctx, e.cancel) // work in hand that takes too long is given up
-	e.readers.Wait()
-	for _, f := range all {
-		f.walks.Wait()
-	}
-	if !late() && err == nil {
-		err = context.DeadlineExceeded
+	var work sync.WaitGroup
+	work.Go(func() {
+		e.readers.Wait()
+		for _, f := range all {
+			f.walks.Wait()
+		}
+	})
+	if late := wait(ctx, &work); late != nil { // what takes too long is given up
+		err = late
+		e.cancel()
+		grace, cancel := context.WithTimeout(context.Background(), e.drain)
+		defer cancel()
+		if wait(grace, &work) != nil {
+			e.log.Error("nodes that do not end are left as they are")
+			return err
+		}
 	}
 	e.cancel()
 	for _, f := range all {
