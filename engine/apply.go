@@ -441,12 +441,7 @@ func retire(f *flow, old, next *livePlan) *retired {
 
 func (r *retired) close() {
 	for _, n := range r.parts {
-		if n.run != nil {
-			select {
-			case <-n.run.done:
-			case <-r.flow.engine.ctx.Done(): // it has had its time
-			}
-		}
+		n.ended(r.flow.engine.ctx)
 	}
 	r.plan.users.Wait()
 	for _, behind := range r.plan.feeds {
