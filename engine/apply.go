@@ -264,7 +264,7 @@ func (c *change) bind() error {
 	if !routed {
 		return nil
 	}
-	if now != nil && now.address == want.Listen && now.https == (want.TLS != nil) {
+	if now != nil && now.address == want.Listen {
 		return now.configure(want)
 	}
 	l, err := listen(want, c.engine.log)
@@ -304,6 +304,7 @@ func (c *change) swap() {
 		f.shut.Store(false)
 		next := newLivePlan(p)
 		next.feeds = c.feeds(p)
+		next.remember(f.live)
 		if old := f.swap(next); old != nil {
 			retired = append(retired, retire(f, old, f.live))
 			continue
@@ -441,7 +442,12 @@ func retire(f *flow, old, next *livePlan) *retired {
 
 func (r *retired) close() {
 	for _, n := range r.parts {
-		n.ended(r.flow.engine.ctx)
+		if n.run != nil {
+			select {
+			case <-n.run.done:
+			case <-r.flow.engine.ctx.Done(): // it has had its time
+			}
+		}
 	}
 	r.plan.users.Wait()
 	for _, behind := range r.plan.feeds {

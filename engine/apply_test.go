@@ -162,3 +162,45 @@ func TestEventsThatASinkDidNotComeToAreNoAttemptAtThem(t *testing.T) {
 		t.Errorf("letters: %+v", letters)
 	}
 }
+
+func TestASourceThatIsGoneStillLeadsWhereItLed(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {feed: x}, {collect: one, from: [feed, feed-2], retry: {first: 1h, max: 1h}}]}}")
+	r.failWith(down("one"))
+	r.put(t, events(1)...)
+	time.Sleep(20 * time.Millisecond) // it is in hand
+	r.failWith(nil)
+	r.apply(t, "flows: {f: {nodes: [{feed: y, id: a}, {feed: x, id: b}, {collect: one, from: [a, b]}]}}")
+	want(t, r.wait(t, "one", 1), "1")
+	if letters := r.letters(t); len(letters) != 0 {
+		t.Errorf("letters: %+v", letters)
+	}
+}
+
+func TestTheEndDoesNotWaitForADestinationThatIsDown(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {collect: one, retry: {first: 1h, max: 1h}}]}}")
+	r.failWith(down("one"))
+	r.put(t, events(1)...)
+	time.Sleep(20 * time.Millisecond)
+	before := time.Now()
+	r.stop()
+	select {
+	case err := <-r.ended:
+		if err != nil || time.Since(before) > time.Second {
+			t.Errorf("it ended with %v after %s", err, time.Since(before))
+		}
+		r.ended <- nil
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running")
+	}
+}
+
+func TestAMistakeThatIsToldAlreadyIsNoReasonToPanic(t *testing.T) {
+	b := newBench()
+	doc, diags := loaded(t, "flows: {f: {nodes: [{feed: '${NOT_SET_ANYWHERE}'}, {collect: one}]}}")
+	if !diags.Failed() {
+		t.Fatal("no mistake")
+	}
+	if more := engine.Check(doc, b.registry()); more.Failed() {
+		t.Errorf("more mistakes: %v", more)
+	}
+}

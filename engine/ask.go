@@ -120,7 +120,7 @@ func (f *flow) passBeside(p *livePlan, e *Event) {
 			}
 			return
 		}
-		if p = nil; f.ctx.Err() == nil {
+		if p = nil; f.reading.Err() == nil {
 			p = f.enter()
 		}
 	}

@@ -261,15 +261,20 @@ func start(t *testing.T, yaml string, more ...engine.Declaration) *running {
 
 func document(t *testing.T, yaml string) *flows.Document {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "flows.yaml")
-	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	doc, diags := flows.Load([]string{path}, os.LookupEnv)
+	doc, diags := loaded(t, yaml)
 	if diags.Failed() {
 		t.Fatal(diags)
 	}
 	return doc
+}
+
+func loaded(t *testing.T, yaml string) (*flows.Document, flows.Diagnostics) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "flows.yaml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return flows.Load([]string{path}, os.LookupEnv)
 }
 
 // waitLetters waits for the first dead letter.

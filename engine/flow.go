@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +47,7 @@ type flow struct {
 type livePlan struct {
 	*flowPlan
 	sources map[string]*node
+	gone    map[string][]string // by id of a source that plans before had: the nodes it led to
 	holders []*node
 	feeds   []*flow       // behind its queues
 	retired chan struct{} // closed when another plan takes its place
@@ -65,6 +68,28 @@ func newLivePlan(p *flowPlan) *livePlan {
 		}
 	}
 	return lp
+}
+
+// remember keeps where the sources led that the plan before had and this one
+// has not: what came in by them may still be in the log.
+func (p *livePlan) remember(before *livePlan) {
+	if before == nil {
+		return
+	}
+	p.gone = maps.Clone(before.gone)
+	if p.gone == nil {
+		p.gone = map[string][]string{}
+	}
+	for id, n := range before.sources {
+		var led []string
+		for _, to := range slices.Concat(n.out...) {
+			led = append(led, before.nodes[to].id)
+		}
+		p.gone[id] = led
+	}
+	for id := range p.sources {
+		delete(p.gone, id)
+	}
 }
 
 // openFlow opens the log that p reads. It runs nothing yet.
@@ -190,7 +215,7 @@ func (in *inlet) passed(batch []*Event) {
 func (f *flow) takeBack(e *Event, at string) {
 	c := e.Copy()
 	c.At, c.Offset, c.ask = at, 0, nil
-	ctx, cancel := context.WithTimeout(f.engine.ctx, f.engine.drain)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.engine.ctx), f.engine.drain)
 	defer cancel()
 	var err error
 	if m, ok := f.store.(*memoryLog); ok { // whose Append waits until the event is through

@@ -107,20 +107,34 @@ func (l *lane) enter(e *Event) {
 		return
 	}
 	source := l.plan.sources[e.Node]
-	if source == nil && len(l.plan.sources) == 1 { // it has another id now
+	if source == nil && len(l.plan.sources) == 1 { // it has another id now, or a queue before it
 		for _, source = range l.plan.sources {
 		}
 	}
 	switch {
+	case source == nil && l.enterBehind(e):
 	case source == nil:
 		l.bury(e, Failure{Message: fmt.Sprintf("its source %q is no longer in the flow", e.Node), Node: e.Node, Last: time.Now()})
-	case e.Failure != nil: // the source could not read it
+	case e.Failure != nil && e.Failure.Node == "": // the source could not read it
 		f := *e.Failure
 		f.Node = source.id
 		l.giveUp(source, e, f)
 	default:
 		l.emit(source, 0, e)
 	}
+}
+
+// enterBehind puts an event before the nodes that its source led to when there
+// was one, and reports whether any of them is left.
+func (l *lane) enterBehind(e *Event) bool {
+	found := false
+	for i, n := range l.plan.nodes {
+		if n.spec.Kind != SourceKind && slices.Contains(l.plan.gone[e.Node], n.id) {
+			l.inbox[i] = append(l.inbox[i], e)
+			l.late, found = true, true
+		}
+	}
+	return found
 }
 
 // emit puts e before the nodes that a port leads to.

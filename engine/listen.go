@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,11 @@ var defaultServer = ServerConfig{Listen: "127.0.0.1:8080", MaxBody: 1 << 20}
 
 // Validate refuses an address that can't be listened at.
 func (c *ServerConfig) Validate(report flows.Report) {
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	_, port, err := net.SplitHostPort(c.Listen)
+	if n, errPort := strconv.ParseUint(port, 10, 16); err == nil && errPort != nil || n > 65535 {
+		report("listen", "want a port from 0 to 65535, got %q", port)
+	}
+	if err != nil {
 		report("listen", "want an address like 127.0.0.1:8080, got %q", c.Listen)
 	}
 	if c.MaxBody < 1 {
@@ -62,7 +67,6 @@ const (
 type listener struct {
 	address string // as it was asked for
 	bound   string // as it is: with its port
-	https   bool
 	socket  net.Listener
 	server  *http.Server
 	table   atomic.Pointer[routes]
@@ -83,7 +87,7 @@ type binding struct {
 
 // listen binds an address. Who connects waits for [listener.serve].
 func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
-	l := &listener{address: c.Listen, https: c.TLS != nil, served: make(chan struct{})}
+	l := &listener{address: c.Listen, served: make(chan struct{})}
 	if err := l.configure(c); err != nil {
 		return nil, err
 	}
@@ -101,26 +105,34 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	if c.TLS != nil {
-		l.server.TLSConfig = &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.cert.Load(), nil },
-			ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
-		}
+	l.server.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.cert.Load(), nil },
+		ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
 	}
 	return l, nil
+}
+
+// A doorway accepts connections: with TLS as long as its listener has a
+// certificate, so that a reload can turn it on and off.
+type doorway struct {
+	net.Listener
+	l *listener
+}
+
+func (d doorway) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
+	if err == nil && d.l.cert.Load() != nil {
+		c = tls.Server(c, d.l.server.TLSConfig)
+	}
+	return c, err
 }
 
 // serve begins to serve the listener's routes, which are set by now.
 func (l *listener) serve(log *slog.Logger) {
 	defer close(l.served)
-	var err error
-	if l.https {
-		err = l.server.ServeTLS(l.socket, "", "")
-	} else {
-		err = l.server.Serve(l.socket)
-	}
-	if !errors.Is(err, http.ErrServerClosed) {
+	if err := l.server.Serve(doorway{l.socket, l}); !errors.Is(err, http.ErrServerClosed) {
 		log.Error("serving webhooks", "address", l.address, "error", err)
 	}
 }
@@ -133,6 +145,8 @@ func (l *listener) configure(c ServerConfig) error {
 			return fmt.Errorf("reading the certificate: %w", err)
 		}
 		l.cert.Store(&cert)
+	} else {
+		l.cert.Store(nil)
 	}
 	l.maxBody.Store(int64(c.MaxBody))
 	return nil

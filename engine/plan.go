@@ -162,6 +162,9 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 	if d.Retry != nil {
 		diags = append(diags, flows.Decode(d.Retry, &set)...)
 	}
+	if attempts := d.Retry.Get("attempts"); attempts != nil && set.Attempts == 0 && attempts.Whole() {
+		diags = append(diags, attempts.Errorf("attempts must be 1 or more"))
+	}
 	n.retry, n.limited = set.or(spec.Retry), set.Attempts > 0
 	n.timeout = spec.Timeout
 	if d.Timeout != nil {

@@ -27,10 +27,7 @@ type QueueConfig struct{}
 
 // A queue is the sink half of a queue node. The reader of its log is a flow of
 // its own, which begins at the queue's entry.
-type queue struct {
-	node string
-	log  Log
-}
+type queue struct{ log Log }
 
 func isQueue(impl any) bool {
 	_, ok := impl.(*queue)
@@ -38,7 +35,6 @@ func isQueue(impl any) bool {
 }
 
 func (q *queue) Open(_ context.Context, env *Env) error {
-	q.node = env.Node
 	q.log = env.queue
 	return nil
 }
@@ -47,7 +43,7 @@ func (q *queue) Write(ctx context.Context, batch []*Event) error {
 	copies := make([]*Event, len(batch))
 	for i, e := range batch {
 		c := e.Copy()
-		c.Node, c.ask = q.node, nil
+		c.ask = nil
 		copies[i] = c
 	}
 	if err := q.log.Append(ctx, copies); err != nil {
@@ -57,7 +53,7 @@ func (q *queue) Write(ctx context.Context, batch []*Event) error {
 }
 
 // An entry is where events come in behind a queue: the source of its log, with
-// nothing to do.
+// nothing to do. They keep the name of the source they came in by.
 type entry struct{}
 
 func (entry) Run(context.Context, Inlet) error { return nil }

@@ -113,3 +113,29 @@ func TestDoubtsAreWarnings(t *testing.T) {
 		}
 	}
 }
+
+func TestBehindAQueueAnEventIsWhatItWasBeforeIt(t *testing.T) {
+	r := start(t, `
+flows:
+  f:
+    nodes:
+      - feed
+      - tag: x
+      - collect: never
+      - queue:
+        from: tag.error
+      - collect: late
+`)
+	r.failWith(func(name string, _ *engine.Event) error {
+		if name == "x" {
+			return errors.New("no good")
+		}
+		return nil
+	})
+	r.put(t, events(1)...)
+	want(t, r.wait(t, "late", 1), "1")
+	e := r.got["late"][0]
+	if e.Node != "feed" || e.Failure == nil || e.Failure.Node != "tag" || e.Failure.Message != "no good" {
+		t.Errorf("the event has node %q and failure %+v", e.Node, e.Failure)
+	}
+}

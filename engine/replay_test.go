@@ -112,7 +112,7 @@ func TestAReplayEntersAtTheNodeItIsSentTo(t *testing.T) {
 		t.Fatalf("got %d and %v, want 2 events", n, err)
 	}
 	want(t, r.wait(t, "slow", 4), "1", "2", "1", "2")
-	if e := r.got["slow"][2]; e.Subject != "" || e.At != "" || e.Node != "queue" {
+	if e := r.got["slow"][2]; e.Subject != "" || e.At != "" || e.Node != "feed" {
 		t.Errorf("the event came as %+v, want it as it went into the queue", e)
 	}
 	want(t, r.ids("quick"), "1", "2")

@@ -200,11 +200,15 @@ func (l *lane) pause(ctx context.Context, n *node, wait time.Duration) bool {
 		return false
 	case <-stopped:
 		return false
+	case <-l.flow.reading.Done(): // the end: what is not delivered stays in the log
+		return false
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
 		select {
 		case <-l.plan.retired:
+			return false
+		case <-l.flow.reading.Done():
 			return false
 		default:
 			return true

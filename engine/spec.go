@@ -156,6 +156,9 @@ func (r *Retry) Validate(report flows.Report) {
 	if r.Attempts < 0 {
 		report("attempts", "attempts must be 1 or more")
 	}
+	if r.Max > 0 && r.First > r.Max {
+		report("first", "the first wait is longer than the longest, %s", r.Max)
+	}
 }
 
 // Fields documents the settings of the node type.

@@ -202,6 +202,9 @@ func (g *graph) doubts(f *flowPlan) flows.Diagnostics {
 	reached := map[*node]bool{}
 	takers := map[input]int{}
 	for _, n := range g.nodes {
+		if n.part == nil { // its mistake is told already
+			return nil
+		}
 		for _, in := range g.inputs[n] {
 			takers[in]++
 		}

@@ -69,6 +69,39 @@ func decode(v *Value, into reflect.Value) Diagnostics {
 	return decodeScalar(v, into)
 }
 
+// touch reports whether one of the mistakes is in at already, a setting of v,
+// or, where at is v itself, anywhere in it: what Validate says of such a value
+// need not be true.
+func (ds Diagnostics) touch(at, v *Value) bool {
+	if at == v {
+		return ds.Failed()
+	}
+	for _, d := range ds {
+		if at.holds(d.Span) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds reports whether a place is in v or in what it holds.
+func (v *Value) holds(s Span) bool {
+	if v.Span.Line == s.Line && v.Span.Column <= s.Column && s.Column < v.Span.Column+max(1, v.Span.Length) {
+		return true
+	}
+	for _, item := range v.Items {
+		if item.holds(s) {
+			return true
+		}
+	}
+	for _, e := range v.Entries {
+		if e.Key.holds(s) || e.Value.holds(s) {
+			return true
+		}
+	}
+	return false
+}
+
 func decodeText(v *Value, into encoding.TextUnmarshaler, t reflect.Type) Diagnostics {
 	if !v.Scalar() || v.Kind == Null {
 		return wrongType(v, t)
@@ -173,9 +206,12 @@ func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 			diags = append(diags, v.missing(f))
 		}
 	}
-	if val, ok := into.Addr().Interface().(Validator); ok && !diags.Failed() && v.Whole() {
+	if val, ok := into.Addr().Interface().(Validator); ok && v.Whole() {
+		wrong := diags
 		val.Validate(func(key, format string, args ...any) {
-			diags = append(diags, v.reach(key).Errorf(format, args...))
+			if at := v.reach(key); !wrong.touch(at, v) {
+				diags = append(diags, at.Errorf(format, args...))
+			}
 		})
 	}
 	return diags

@@ -195,12 +195,22 @@ func (v *Value) At(i, n int) Span {
 	return s
 }
 
+// unexpanded is a message about v without what ${…} stands for, which may be
+// secret.
+func (v *Value) unexpanded(message string) string {
+	if v.written == "" || v.Text == "" {
+		return message
+	}
+	message = strings.ReplaceAll(message, strconv.Quote(v.Text), strconv.Quote(v.written))
+	return strings.ReplaceAll(message, v.Text, v.written)
+}
+
 // Errorf is the error diagnostic that blames v.
 func (v *Value) Errorf(format string, args ...any) Diagnostic {
-	return Diagnostic{Severity: Error, Span: v.Span, Message: fmt.Sprintf(format, args...)}
+	return Diagnostic{Severity: Error, Span: v.Span, Message: v.unexpanded(fmt.Sprintf(format, args...))}
 }
 
 // Warnf is the warning that blames v.
 func (v *Value) Warnf(format string, args ...any) Diagnostic {
-	return Diagnostic{Severity: Warning, Span: v.Span, Message: fmt.Sprintf(format, args...)}
+	return Diagnostic{Severity: Warning, Span: v.Span, Message: v.unexpanded(fmt.Sprintf(format, args...))}
 }
