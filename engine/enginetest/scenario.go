@@ -175,6 +175,7 @@ func (r *rehearsal) play(reg *engine.Registry) {
 		eng.Run(ctx)
 		return
 	}
+	r.paths.logs = r.logsOf()
 	ended := make(chan error, 1)
 	go func() { ended <- eng.Run(ctx) }()
 	for i := range r.scenario.Send {
@@ -305,7 +306,7 @@ func (r *rehearsal) answered(e *engine.Event, a engine.Answer) {
 }
 
 func shownAnswer(a engine.Answer) map[string]any {
-	named := headers{}
+	named := map[string]any{}
 	for name, values := range a.Header {
 		named[strings.ToLower(name)] = strings.Join(values, ", ")
 	}

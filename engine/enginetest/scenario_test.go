@@ -1,6 +1,7 @@
 package enginetest_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -453,4 +454,63 @@ func FuzzReadSuite(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A held keeps every event back for an hour.
+type held struct {
+	events []*engine.Event
+	until  []time.Time
+	wake   chan struct{}
+}
+
+func (h *held) Process(_ context.Context, batch []*engine.Event, _ *engine.Outlet) error {
+	for _, e := range batch {
+		h.events, h.until = append(h.events, e), append(h.until, time.Now().Add(time.Hour))
+		time.AfterFunc(time.Hour, func() {
+			select {
+			case h.wake <- struct{}{}:
+			default:
+			}
+		})
+	}
+	return nil
+}
+
+func (h *held) Held() (engine.Offset, bool) {
+	if len(h.events) == 0 {
+		return 0, false
+	}
+	return h.events[0].Offset, true
+}
+
+func (h *held) Due(_ context.Context, out *engine.Outlet) error {
+	for len(h.events) > 0 && !time.Now().Before(h.until[0]) {
+		out.Emit(h.events[0])
+		h.events, h.until = h.events[1:], h.until[1:]
+	}
+	return nil
+}
+
+func (h *held) Forget() { h.events, h.until = nil, nil }
+
+func (h *held) Wake() <-chan struct{} { return h.wake }
+
+func TestWhatIsHeldBackComesWhenItIsDue(t *testing.T) {
+	type config struct{}
+	reg := registry.With(engine.ProcessorSpec[config]{
+		About: engine.About{Type: "held"},
+		New:   func(config) (engine.Processor, error) { return &held{wake: make(chan struct{}, 1)}, nil },
+	})
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "flows.yaml"), "flows: {f: {nodes: [{webhook: /in}, held, debug]}}")
+	path := filepath.Join(dir, "flows_test.yaml")
+	write(t, path, `
+tests:
+  - name: later
+    send: [{id: a}, {id: b, after: 30m}]
+    expect:
+      held: {in: 2, out: 2, dropped: 0}
+      debug: [{id: a}, {id: b}]
+`)
+	enginetest.TestFlows(t, reg, path)
 }

@@ -13,14 +13,15 @@ import (
 // paths are the ways of events through a flow, node by node.
 type paths struct {
 	tallies map[string]*tally
+	logs    map[string]string // by node: the queue whose log it works on; empty for the flow's own
 	behind  map[origin]origin // of what is behind a queue
 	queued  map[string]engine.Offset
 }
 
-// An origin names the event that came in, whatever became of it: the node it
-// came in by and its place in the log.
+// An origin names the event that came in, whatever became of it, by its place
+// in a log: that of a queue, or the flow's own.
 type origin struct {
-	node   string
+	queue  string
 	offset engine.Offset
 }
 
@@ -42,12 +43,42 @@ const (
 )
 
 func newPaths() paths {
-	return paths{tallies: map[string]*tally{}, behind: map[origin]origin{}, queued: map[string]engine.Offset{}}
+	return paths{
+		tallies: map[string]*tally{}, logs: map[string]string{},
+		behind: map[origin]origin{}, queued: map[string]engine.Offset{},
+	}
 }
 
-// of is the origin of an event at the source, also of one behind a queue.
-func (p *paths) of(e *engine.Event) origin {
-	at := origin{e.Node, e.Offset}
+// logsOf finds the log that each node works on: what is behind a queue works on
+// that of the queue, but for what takes its error port.
+func (r *rehearsal) logsOf() map[string]string {
+	logs := map[string]string{}
+	for range r.flow.Nodes { // a node may stand above the one it takes from
+		for _, n := range r.flow.Nodes {
+			refs := r.inputs(n)
+			if len(refs) == 0 {
+				continue
+			}
+			from := r.nodes[refs[0].ID]
+			if logs[n.ID] = logs[from.ID]; from.Type == engine.Queue.Type && refs[0].Port != "error" {
+				logs[n.ID] = from.ID
+			}
+		}
+	}
+	return logs
+}
+
+// inputs is where the events of a node come from.
+func (r *rehearsal) inputs(n *flows.Node) []flows.Ref {
+	if len(n.From) == 0 && n.Above != nil && r.sources[n.ID] == nil {
+		return []flows.Ref{{ID: n.Above.ID}}
+	}
+	return n.From
+}
+
+// of is the origin, at the source, of an event that a node has.
+func (p *paths) of(node string, e *engine.Event) origin {
+	at := origin{p.logs[node], e.Offset}
 	for {
 		before, ok := p.behind[at]
 		if !ok {
@@ -79,12 +110,12 @@ func (r *rehearsal) step(s engine.Step) {
 	filters := false // it passes on the events it was given, rather than new ones
 	for _, out := range s.Out {
 		self[out.Event] = true
-		made[p.of(out.Event)] = true
+		made[p.of(s.Node, out.Event)] = true
 		filters = filters || slices.Contains(s.In, out.Event)
 	}
 	for _, e := range s.In {
 		switch {
-		case self[e] || !filters && made[p.of(e)]:
+		case self[e] || !filters && made[p.of(s.Node, e)]:
 			t.state[e] = passes
 		default:
 			t.state[e] = stops
@@ -99,7 +130,7 @@ func (r *rehearsal) step(s engine.Step) {
 	}
 	if len(s.In) == 0 { // what was held back has become due
 		for e, was := range t.state {
-			if was == stops && made[p.of(e)] {
+			if was == stops && made[p.of(s.Node, e)] {
 				t.state[e] = passes
 			}
 		}
@@ -109,7 +140,7 @@ func (r *rehearsal) step(s engine.Step) {
 		for _, e := range s.In {
 			if t.state[e] == passes {
 				p.queued[s.Node]++
-				p.behind[origin{s.Node, p.queued[s.Node]}] = p.of(e)
+				p.behind[origin{s.Node, p.queued[s.Node]}] = p.of(s.Node, e)
 			}
 		}
 	}
@@ -154,11 +185,11 @@ func (r *rehearsal) became(s *sent) string {
 // endings are the ends of the way of one event that came in.
 func (r *rehearsal) endings(sent *engine.Event) []string {
 	var ends []string
-	origin := r.paths.of(sent)
+	origin := r.paths.of(sent.Node, sent)
 	for _, n := range r.flow.Nodes {
 		t := r.paths.tallies[n.ID]
 		if t == nil {
-			if r.passedBy(n, origin) {
+			if r.passedBy(n, sent) {
 				ends = append(ends, fmt.Sprintf("not for %s: its when is not true", n.ID))
 			}
 			continue
@@ -166,7 +197,7 @@ func (r *rehearsal) endings(sent *engine.Event) []string {
 		came := map[state]int{}
 		var last error
 		for e, s := range t.state {
-			if r.paths.of(e) == origin {
+			if r.paths.of(n.ID, e) == origin {
 				came[s]++
 				if s == fails {
 					last = t.errs[e]
@@ -174,7 +205,7 @@ func (r *rehearsal) endings(sent *engine.Event) []string {
 			}
 		}
 		switch {
-		case len(came) == 0 && r.passedBy(n, origin):
+		case len(came) == 0 && r.passedBy(n, sent):
 			ends = append(ends, fmt.Sprintf("not for %s: its when is not true", n.ID))
 		case came[fails] > 0:
 			ends = append(ends, fmt.Sprintf("failed at %s: %v", n.ID, last))
@@ -187,7 +218,7 @@ func (r *rehearsal) endings(sent *engine.Event) []string {
 		}
 	}
 	for _, d := range r.dead {
-		if r.paths.of(d.Event) == origin && r.paths.tallies[d.Failure.Node].count("failed") == 0 {
+		if r.paths.of(d.Failure.Node, d.Event) == origin && r.paths.tallies[d.Failure.Node].count("failed") == 0 {
 			ends = append(ends, fmt.Sprintf("given up at %s: %s", d.Failure.Node, d.Failure.Message))
 		}
 	}
@@ -199,21 +230,17 @@ func (r *rehearsal) endings(sent *engine.Event) []string {
 
 // passedBy reports whether a sink has a condition, and an event came as far as
 // the sink and no further.
-func (r *rehearsal) passedBy(n *flows.Node, from origin) bool {
+func (r *rehearsal) passedBy(n *flows.Node, sent *engine.Event) bool {
 	if n.When == nil || !r.sinks[n.ID] {
 		return false
 	}
-	refs := n.From
-	if len(refs) == 0 && n.Above != nil {
-		refs = []flows.Ref{{ID: n.Above.ID}}
-	}
-	for _, ref := range refs {
-		if r.sources[ref.ID] != nil && ref.ID == from.node {
+	for _, ref := range r.inputs(n) {
+		if r.sources[ref.ID] != nil && ref.ID == sent.Node {
 			return true
 		}
 		if t := r.paths.tallies[ref.ID]; t != nil {
 			for _, out := range t.passed {
-				if out.Port == ref.Port && r.paths.of(out.Event) == from {
+				if out.Port == ref.Port && r.paths.of(ref.ID, out.Event) == r.paths.of(sent.Node, sent) {
 					return true
 				}
 			}
