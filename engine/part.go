@@ -72,17 +72,6 @@ func (p *part) close() error {
 	return nil
 }
 
-// ended waits for the run of a source, until ctx ends.
-func (p *part) ended(ctx context.Context) {
-	if p.run == nil {
-		return
-	}
-	select {
-	case <-p.run.done:
-	case <-ctx.Done():
-	}
-}
-
 // A panicked is a panic of a node, as an error.
 type panicked struct {
 	value any

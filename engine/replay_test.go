@@ -138,7 +138,7 @@ func TestALongReplayLeavesRoomForWhatComesIn(t *testing.T) {
 	}
 	r.wait(t, "one", n)
 	r.settle(t, "f")
-	r.failWith(down("one"))
+	_, release := r.hold("one")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	result := make(chan string, 1)
@@ -164,7 +164,7 @@ func TestALongReplayLeavesRoomForWhatComesIn(t *testing.T) {
 		t.Fatal("it never waits")
 	}
 	r.put(t, events(-1)...)
-	r.failWith(nil)
+	release()
 	if got := <-result; got != fmt.Sprint(n, error(nil)) {
 		t.Fatalf("got %s", got)
 	}
