@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -57,7 +58,9 @@ type topicLog struct {
 
 func (t *topicLog) Cursor(ctx context.Context, name string) (Cursor, error) {
 	t.readers.mu.Lock()
-	t.readers.cursors = append(t.readers.cursors, cursorName{t.name, name})
+	if c := (cursorName{t.name, name}); !slices.Contains(t.readers.cursors, c) {
+		t.readers.cursors = append(t.readers.cursors, c)
+	}
 	t.readers.mu.Unlock()
 	return t.Log.Cursor(ctx, name)
 }

@@ -74,25 +74,31 @@ func (t *topicOut) Write(ctx context.Context, batch []*engine.Event) error {
 
 type topicIn struct {
 	name   string
-	cursor engine.Cursor
+	log    engine.Log
+	reader string // name of its cursor
 }
 
-func (t *topicIn) Open(ctx context.Context, env *engine.Env) error {
-	log, err := env.Topic(ctx, t.name)
-	if err != nil {
+// Open takes the cursor, from when on the topic keeps events for it.
+func (t *topicIn) Open(ctx context.Context, env *engine.Env) (err error) {
+	if t.log, err = env.Topic(ctx, t.name); err != nil {
 		return err
 	}
-	t.cursor, err = log.Cursor(ctx, env.Flow+"."+env.Node)
+	t.reader = env.Flow + "." + env.Node
+	_, err = t.log.Cursor(ctx, t.reader)
 	return err
 }
 
 // Run puts in what the topic holds behind the cursor. Committed is only what
-// is safe in this flow.
+// is safe in this flow. It takes the cursor anew: a node that was to take the
+// place of this one may have had it, and not have come to run.
 func (t *topicIn) Run(ctx context.Context, in engine.Inlet) error {
-	t.cursor.Seek(t.cursor.Committed())
+	cursor, err := t.log.Cursor(ctx, t.reader)
+	if err != nil {
+		return err
+	}
 	batch := make([]*engine.Event, 256)
 	for {
-		n, err := t.cursor.Next(ctx, batch)
+		n, err := cursor.Next(ctx, batch)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -107,7 +113,7 @@ func (t *topicIn) Run(ctx context.Context, in engine.Inlet) error {
 		if err := in.Put(ctx, copies...); err != nil {
 			return err
 		}
-		if err := t.cursor.Commit(ctx, last); err != nil {
+		if err := cursor.Commit(ctx, last); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,5 +84,67 @@ flows:
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+type unopenable struct{}
+
+func (unopenable) Open(context.Context, *engine.Env) error      { return errors.New("no such place") }
+func (unopenable) Write(context.Context, []*engine.Event) error { return nil }
+
+func TestATopicIsReadOnThoughAReloadFails(t *testing.T) {
+	got := &enginetest.Inlet{}
+	feed := make(chan string)
+	reg := engine.NewRegistry(nil, TopicIn, TopicOut,
+		engine.SourceSpec[putConfig]{About: engine.About{Type: "put"}, New: func(putConfig) (engine.Source, error) { return fed(feed), nil }},
+		engine.SinkSpec[putConfig]{About: engine.About{Type: "take"}, New: func(putConfig) (engine.Sink, error) { return take{"", got}, nil }},
+		engine.SinkSpec[putConfig]{About: engine.About{Type: "broken"}, New: func(putConfig) (engine.Sink, error) { return unopenable{}, nil }},
+	)
+	apply := func(e *engine.Engine, yaml string) error {
+		path := filepath.Join(t.TempDir(), "flows.yaml")
+		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		doc, diags := flows.Load([]string{path}, os.LookupEnv)
+		if diags.Failed() {
+			t.Fatal(diags)
+		}
+		_, err := e.Apply(t.Context(), doc)
+		return err
+	}
+	eng := engine.New(reg, engine.Options{Log: slog.New(slog.DiscardHandler)})
+	if err := apply(eng, "flows: {to: {nodes: [topic: calls, {take: }]}, from: {nodes: [{put: }, topic: calls]}}"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	ended := make(chan error)
+	go func() { ended <- eng.Run(ctx) }()
+	feed <- "1"
+	got.Wait(ctx, 1)
+	if err := apply(eng, "flows: {to: {nodes: [topic: {name: calls}, {take: }, {broken: }]}, from: {nodes: [{put: }, topic: calls]}}"); err == nil {
+		t.Fatal("the reload does not fail")
+	}
+	feed <- "2"
+	if events := got.Wait(ctx, 2); len(events) != 2 || events[1].ID != "2" {
+		t.Errorf("got %d events, want 2", len(events))
+	}
+	cancel()
+	<-ended
+}
+
+// fed puts in an event for each id.
+type fed chan string
+
+func (f fed) Run(ctx context.Context, in engine.Inlet) error {
+	for {
+		select {
+		case id := <-f:
+			if err := in.Put(ctx, &engine.Event{ID: id}); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
