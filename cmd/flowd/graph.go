@@ -134,7 +134,7 @@ func drawText(w io.Writer, drawings []*drawing) {
 		}
 		for _, b := range d.boxes {
 			// A box amid a run is drawn with the one before it.
-			if into[b] == 1 && len(ways[b]) <= 1 && amid(d, b, ways) {
+			if into[b] == 1 && len(ways[b]) <= 1 && amid(b, ways) {
 				continue
 			}
 			if len(ways[b]) == 0 && into[b] > 0 {
@@ -159,9 +159,9 @@ func drawText(w io.Writer, drawings []*drawing) {
 	}
 }
 
-// amid reports whether a box has one way in and one way out, without ports, so
-// that the line of the box before it goes on.
-func amid(d *drawing, b *box, ways map[*box][]edge) bool {
+// amid reports whether no way out of a box names a port, so that the line of the
+// box before it goes on.
+func amid(b *box, ways map[*box][]edge) bool {
 	for _, e := range ways[b] {
 		if e.port != "" {
 			return false
