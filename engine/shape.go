@@ -36,8 +36,6 @@ const (
 	CanBeText
 	CanBeList
 	CanBeMap
-
-	canBeAny = 1<<iota - 1
 )
 
 // Shapes of values that may be nil too, as most fields may.

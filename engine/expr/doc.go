@@ -15,8 +15,10 @@
 // and fields in member.go, operators in operator.go and pattern.go, loops in
 // loop.go, calls in call.go) makes functions of the tree, learns what kinds of
 // value each part can have (kind.go) and collects the mistakes; paths.go lists
-// what the expression reads. A program runs in a state of its own (state.go),
-// which counts its steps and what it takes (limits.go). What the functions of
+// what the expression reads. Where it is known which events come, Check compiles
+// once more with what is known of them (typing.go), and Narrow and Shape tell
+// what becomes of them (narrow.go). A program runs in a state of its own
+// (state.go), which counts its steps and what it takes (limits.go). What the functions of
 // the language do is listed in function.go and stands in number.go, texts.go,
 // lists.go and times.go; write.go makes JSON and keys of values.
 //
@@ -26,19 +28,30 @@
 //     out of range, a field of a number, and a built-in function of nil, but
 //     len, which is 0. A list of nil is empty. Arithmetic with nil is an error
 //     that names what is nil.
+//
 //  2. nil is neither true nor false: as a condition, beside `and` and `or`,
 //     after `not` and before `?` it is an error. Beside nil, <, contains and
 //     their like are false, and so is `nil in`.
+//
 //  3. Integers are int64 and exact; what does not fit is an error and never
 //     wraps. An int64 and a float64 are compared exactly, and / of two integers
 //     is one where there is no rest.
+//
 //  4. A program changes nothing it reads, and reads only what it names.
+//
 //  5. Every program ends: a step is counted before it is done, memory before
 //     it is taken, and a regular expression is measured before it is compiled.
 //     No clock is asked, so an event that passes once passes always.
+//
 //  6. What Eval returns is a JSON value: a time is its text in RFC 3339.
+//
 //  7. A compiled value never changes, so many goroutines may use it.
+//
 //  8. No message shows text that came from ${…}.
+//
+//  9. What is not known is never complained about. What stands where no event
+//     comes is not either, and get(data, "name") reads a field that nobody
+//     declared.
 //
 // # Where it is not expr-lang
 //

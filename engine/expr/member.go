@@ -18,6 +18,7 @@ type scope struct {
 	names  []string
 	roots  map[string]root
 	events engine.Schema // what is known of the events
+	asked  bool          // for what comes of an expression, whatever is wrong with it
 }
 
 type root struct {
