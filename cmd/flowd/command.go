@@ -57,6 +57,7 @@ type options struct {
 	noWatch   bool
 	drain     flows.Duration
 	strict    bool
+	format    string
 
 	out, err io.Writer
 }
