@@ -112,12 +112,17 @@ func (e *Engine) waitFinished(ctx context.Context) {
 			}
 			continue
 		}
+		fed := allFed(runs)
 		unsettled := unsettledOf(all)
-		if unsettled < 0 {
+		if fed && unsettled < 0 && allFed(runs) {
 			return
 		}
+		var progress <-chan struct{}
+		if unsettled >= 0 {
+			progress = all[unsettled].progress
+		}
 		select {
-		case <-all[unsettled].progress:
+		case <-progress:
 		case <-time.After(50 * time.Millisecond): // a reload may have changed the flows
 		case <-ctx.Done():
 		}
@@ -143,8 +148,19 @@ func endsOf(all []*flow) []Offset {
 	return ends
 }
 
+// allFed reports whether nothing waits for any [Fed] source.
+func allFed(runs []*sourceRun) bool {
+	return !slices.ContainsFunc(runs, func(run *sourceRun) bool {
+		fed, ok := run.source.(Fed)
+		return ok && !fed.Settled()
+	})
+}
+
 func firstUnfinished(runs []*sourceRun) <-chan struct{} {
 	for _, run := range runs {
+		if _, ok := run.source.(Fed); ok {
+			continue
+		}
 		select {
 		case <-run.done:
 		default:

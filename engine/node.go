@@ -159,6 +159,13 @@ type Relay interface {
 	WriteOut(ctx context.Context, batch []*Event, out *Outlet) error
 }
 
+// A Fed source brings what other flows have written, and has no end of its
+// own: it is as good as finished while nothing waits for it.
+type Fed interface {
+	Source
+	Settled() bool
+}
+
 // A Router is a source that takes HTTP requests; the engine owns the
 // listener. Routes is also called with a nil inlet, to learn the paths alone.
 // Run of such a source has nothing to do but wait for ctx.

@@ -7,6 +7,7 @@ import (
 
 // A sourceRun is a source at work.
 type sourceRun struct {
+	source Source
 	cancel context.CancelFunc
 	done   chan struct{} // closed when Run has returned for good
 }
@@ -16,9 +17,9 @@ type sourceRun struct {
 // file.
 func (e *Engine) start(f *flow, n *node, before *part) {
 	ctx, cancel := context.WithCancel(e.ctx)
-	run := &sourceRun{cancel: cancel, done: make(chan struct{})}
-	n.run, e.running[n.part] = run, run
 	source, in := n.impl.(Source), f.inlet(n.id)
+	run := &sourceRun{source: source, cancel: cancel, done: make(chan struct{})}
+	n.run, e.running[n.part] = run, run
 	e.sources.Go(func() {
 		defer close(run.done)
 		defer cancel()

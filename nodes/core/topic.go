@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"regexp"
+	"sync/atomic"
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
@@ -76,6 +77,8 @@ type topicIn struct {
 	name   string
 	log    engine.Log
 	reader string // name of its cursor
+
+	cursor atomic.Pointer[engine.Cursor] // that Run reads by
 }
 
 // Open takes the cursor, from when on the topic keeps events for it.
@@ -96,6 +99,7 @@ func (t *topicIn) Run(ctx context.Context, in engine.Inlet) error {
 	if err != nil {
 		return err
 	}
+	t.cursor.Store(&cursor)
 	batch := make([]*engine.Event, 256)
 	for {
 		n, err := cursor.Next(ctx, batch)
@@ -119,7 +123,14 @@ func (t *topicIn) Run(ctx context.Context, in engine.Inlet) error {
 	}
 }
 
+// Settled reports whether all that the topic holds is safe in this flow.
+func (t *topicIn) Settled() bool {
+	cursor := t.cursor.Load()
+	return cursor != nil && (*cursor).Committed() >= t.log.End()
+}
+
 var (
+	_ engine.Fed      = (*topicIn)(nil)
 	_ engine.Opener   = (*topicOut)(nil)
 	_ engine.Sink     = (*topicOut)(nil)
 	_ engine.Opener   = (*topicIn)(nil)
