@@ -416,7 +416,7 @@ func (c *change) route() {
 		e.closing.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), e.drain)
 			defer cancel()
-			old.close(ctx)
+			old.close(ctx, func() {})
 		})
 	}
 }

@@ -229,3 +229,25 @@ flows:
 		t.Errorf("only %d requests: the test shows nothing", sent.Load())
 	}
 }
+
+func TestARequestThatWaitsForASinkThatIsDownWhenTheEngineEndsIsToldToComeAgain(t *testing.T) {
+	address := freeAddress(t)
+	r := start(t, "server: {listen: \""+address+"\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	r.failWith(down("one"))
+	answers := make(chan int, 1)
+	go func() {
+		resp, err := http.Post("http://"+address+"/in", "", strings.NewReader("1"))
+		if err != nil {
+			t.Error(err)
+			answers <- 0
+			return
+		}
+		defer resp.Body.Close()
+		answers <- resp.StatusCode
+	}()
+	time.Sleep(100 * time.Millisecond)
+	r.stop()
+	if status := <-answers; status != http.StatusServiceUnavailable {
+		t.Errorf("answered %d, want 503", status)
+	}
+}

@@ -197,7 +197,7 @@ func (e *Engine) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.drain)
 	defer cancel()
 	if l != nil {
-		l.close(ctx)
+		l.close(ctx, e.cancel)
 	}
 	for _, run := range running {
 		run.cancel()

@@ -152,11 +152,20 @@ func (l *listener) configure(c ServerConfig) error {
 	return nil
 }
 
-// close stops accepting, waits for the requests in hand until ctx ends, and
-// cuts off those that are left.
-func (l *listener) close(ctx context.Context) {
+// answerGrace is the time for answers to those who waited for too long.
+const answerGrace = time.Second
+
+// close stops accepting and waits for the requests in hand until ctx ends. Then
+// it calls giveUp, which ends what they wait for, so that they are told to come
+// again, and cuts off those that are left.
+func (l *listener) close(ctx context.Context, giveUp func()) {
 	if l.server.Shutdown(ctx) != nil {
-		l.server.Close()
+		giveUp()
+		grace, cancel := context.WithTimeout(context.Background(), answerGrace)
+		defer cancel()
+		if l.server.Shutdown(grace) != nil {
+			l.server.Close()
+		}
 	}
 	<-l.served
 }
