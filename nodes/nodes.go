@@ -6,6 +6,7 @@ import (
 	"github.com/flowd/flowd/engine/expr"
 	"github.com/flowd/flowd/nodes/claude"
 	"github.com/flowd/flowd/nodes/core"
+	"github.com/flowd/flowd/nodes/exec"
 	"github.com/flowd/flowd/nodes/files"
 	"github.com/flowd/flowd/nodes/livekit"
 	"github.com/flowd/flowd/nodes/slack"
@@ -20,7 +21,9 @@ func All() *engine.Registry {
 	return engine.NewRegistry(expr.Language,
 		livekit.Source, sora.Source, sonzai.Source, claude.Source,
 		web.Webhook, files.Tail, files.Stdin, core.Inject, core.TopicIn,
-		core.Filter, core.Switch, core.Transform, core.Dedupe,
+		core.Filter, core.Switch, core.Transform, core.Dedupe, core.Split,
+		core.Batch, core.Throttle, core.Delay, core.Aggregate, core.Silence,
 		web.HTTP, slack.Sink, files.File, web.Respond, core.TopicOut, engine.Queue, core.Debug,
+		exec.Exec,
 	)
 }

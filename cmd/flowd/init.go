@@ -133,6 +133,7 @@ var general = map[string]string{
 	"switch":    `switch: {named: subject != "", else: others}`,
 	"transform": `transform: {data: {what: type, about: subject, when: time}}`,
 	"dedupe":    `dedupe: {key: id, ttl: 1h}`,
+	"split":     `split: "[type, subject]"`,
 }
 
 // beginningOf is how a node of a type is written down first.

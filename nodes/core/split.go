@@ -1,0 +1,66 @@
+package core
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+
+	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/expr"
+)
+
+//go:embed split.go
+var splitSource string
+
+// Split makes an event of each item of a list.
+var Split = engine.ProcessorSpec[SplitConfig]{
+	About: engine.About{
+		Type:    "split",
+		Summary: "Makes an event of each item of a list in an event.",
+		Example: `split: data.participants`,
+		Source:  splitSource,
+	},
+	Gives: SplitConfig.gives,
+	New:   newSplit,
+}
+
+// SplitConfig is the configuration of a split.
+type SplitConfig struct {
+	// Items is the list. Each of its items becomes the data of an event of its
+	// own, which has the id `ID/0`, `ID/1` and so on, and is otherwise as the
+	// event was. Of an empty list, or where there is none, no event goes on. An
+	// event with something else in that place is given up.
+	Items expr.Expr `flow:"items,main,required"`
+}
+
+func (c SplitConfig) gives(in engine.Schema) []engine.Schema {
+	return []engine.Schema{in.Each(func(v engine.Variant) engine.Variant {
+		items := c.Items.Shape(engine.Schema{v})
+		v.Data, v.Of = engine.Shape{}, ""
+		if items.Item != nil {
+			v.Data = *items.Item
+		}
+		return v
+	})}
+}
+
+func newSplit(c SplitConfig) (engine.Processor, error) {
+	return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
+		v, err := c.Items.Eval(e)
+		if err != nil || v == nil {
+			return err
+		}
+		items, ok := v.([]any)
+		if !ok {
+			return engine.Permanent(fmt.Errorf("want a list to split, got %s", kindOf(v)))
+		}
+		for i, item := range items {
+			c := e.Copy()
+			c.ID = e.ID + "/" + strconv.Itoa(i)
+			c.Data = engine.Value(item)
+			out.Emit(c)
+		}
+		return nil
+	}), nil
+}
