@@ -247,6 +247,20 @@ func TestWhatIsHeldComesAgainWhenDueFails(t *testing.T) {
 	}
 }
 
+func TestALaneThatWaitsForAHolderGoesBackWhenDueFails(t *testing.T) {
+	r, k := startKept(t, 1, `
+flows: {f: {nodes: [feed, {keep: k, retry: {first: 1h, max: 1h}}, {collect: out}]}}
+`)
+	r.give(t, events(1)...)
+	k.waitHolds(t, 1)
+	r.give(t, events(2)...)
+	until(t, "it has no room", func() bool { return k.refused.Load() > 0 })
+	k.letGo(0, errors.New("no"))
+	k.waitHolds(t, 2)
+	k.letGo(2)
+	want(t, r.wait(t, "out", 2), "1", "2")
+}
+
 func TestWhatAHolderFailsIsADeadLetter(t *testing.T) {
 	r, k := startKept(t, 100, `flows: {f: {nodes: [feed, {keep: k}, {collect: out}]}}`)
 	r.give(t, events(1, 2)...)

@@ -185,9 +185,8 @@ func backoff(r Retry, n int) time.Duration {
 	return wait - time.Duration(rand.Int64N(int64(wait)/4+1))
 }
 
-// pause waits, and reports false if the plan or the engine ends first. What a
-// Holder has no room for is no work in hand: it stays in the log when the crew
-// stops.
+// pause waits, and reports false if the plan or the engine ends first. A wait for
+// room in a Holder also ends with the crew, in which nothing makes room then.
 func (l *lane) pause(ctx context.Context, n *node, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
