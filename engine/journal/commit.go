@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -155,7 +156,8 @@ func (j *Journal) commit(batch []request) {
 	err := j.put(ops...)
 	clear(ops)
 	j.ops = ops
-	if refused == nil {
+	// That a cursor could be written says nothing of whether an event can.
+	if err != nil || refused == nil && slices.ContainsFunc(rest, request.bulky) {
 		j.setHealth(err)
 	}
 	answer(rest, err)
