@@ -114,7 +114,7 @@ func TestEveryCommandInTheReadmeIsOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := append(names(commands()), "-f", "--help", "TYPE")
-	for _, m := range regexp.MustCompile("(?m)(?:^    |`|cmd/)flowd ([^ `\n]+)").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)(?:^    |`|go run ./cmd/)flowd ([^ `\n]+)").FindAllStringSubmatch(string(text), -1) {
 		if !slices.Contains(known, m[1]) {
 			t.Errorf("the README says flowd %s", m[1])
 		}
