@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -108,6 +110,13 @@ func (l *ledger) drained(patience time.Duration, sink string, wanted func(parcel
 	return left
 }
 
+// acknowledged lists the events that were acknowledged.
+func (l *ledger) acknowledged() []parcel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.acked))
+}
+
 // answered counts the requests that were acknowledged in this life.
 func (l *ledger) answered() int {
 	l.mu.Lock()
@@ -164,8 +173,12 @@ type figures struct {
 }
 
 func (f figures) String() string {
-	return fmt.Sprintf("delivered %d, lost %d %v, unwanted %d, duplicated %d (at most %d in one life, beyond the batches in hand %d), dedupe keys lost %d, reordered %d",
-		f.delivered, f.lost, f.missing, f.unwanted, f.duplicated, f.most, f.beyond, f.redeemed, f.reordered)
+	missing := ""
+	if f.lost > 0 {
+		missing = fmt.Sprintf(" (%s, …)", strings.Join(f.missing, ", "))
+	}
+	return fmt.Sprintf("delivered %d, lost %d%s, unwanted %d, duplicated %d (at most %d in one life, beyond the batches in hand %d), dedupe keys lost %d, reordered %d",
+		f.delivered, f.lost, missing, f.unwanted, f.duplicated, f.most, f.beyond, f.redeemed, f.reordered)
 }
 
 // judge compares what a sink got with what was promised. inHand is how many

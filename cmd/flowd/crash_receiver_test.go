@@ -90,7 +90,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	time.Sleep(time.Duration(r.slow.Load()))
+	select {
+	case <-time.After(time.Duration(r.slow.Load())):
+	case <-req.Context().Done(): // nobody waits for the answer any more
+		return
+	}
 	if status := r.status.Load(); status != nil {
 		if code := (*status)(req.URL.Path); code != 0 {
 			w.WriteHeader(code)

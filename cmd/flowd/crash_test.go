@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,23 @@ const (
 	inHandLanes = 3 * 3 * 256
 )
 
+// A crash is a flowd that dies again and again.
+type crash struct {
+	*daemon
+	*ledger
+	receiver *receiver
+	clients  *senders
+
+	kills, stops, version int
+	restarts              []time.Duration    // from a start to the first acknowledgement
+	files                 map[string][]int64 // sinks that are files, with their sizes at the end of each life
+}
+
+func everything(parcel) bool { return true }
+
+// kept is what the filter of the flow orders lets pass.
+func kept(p parcel) bool { return p.N%10 != 9 }
+
 // TestCrash kills flowd at random times under load from eight clients, with a
 // sink that fails 2 % of the posts and is down or slow at times, with reloads
 // at random, and starts it again each time.
@@ -65,98 +83,106 @@ func TestCrash(t *testing.T) {
 		rounds = min(rounds, 5)
 	}
 	l := newLedger()
-	r := newReceiver(t, func(path string, p parcel) { l.took(path, p) })
-	document := func(version int) string {
-		return strings.NewReplacer("SINK", r.address, "VERSION", fmt.Sprint(version)).Replace(crashing)
-	}
-	d := newDaemon(t, document(0), "--drain", "2s")
+	r := newReceiver(t, l.took)
+	c := &crash{ledger: l, receiver: r, files: map[string][]int64{"orders.jsonl": nil, "rooms.jsonl": nil}}
+	c.daemon = newDaemon(t, c.document(), "--drain", "2s")
 	weather, clear := context.WithCancel(t.Context())
 	var around sync.WaitGroup
 	around.Go(func() { r.weather(weather) })
-
-	clients := send(t, 8, d.address, l, func() bool { return max(l.backlog("/orders", 0.9), l.backlog("/rooms", 1)) > 4000 })
-	var restarts []time.Duration
-	marks := map[string][]int64{"orders.jsonl": nil, "rooms.jsonl": nil}
-	life := func(end func()) {
-		d.start()
-		answered := make(chan struct{})
-		go func() {
-			defer close(answered)
-			for d.running() && l.answered() == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			if l.answered() > 0 {
-				restarts = append(restarts, time.Since(d.started))
-			}
-		}()
-		end()
-		<-answered
-		for name := range marks {
-			size := int64(0)
-			if info, err := os.Stat(d.path(name)); err == nil {
-				size = info.Size()
-			}
-			marks[name] = append(marks[name], size)
-		}
-		l.begin()
-	}
-	version, stops := 0, 0
-	reload := func() {
-		version++
-		d.write(document(version))
-		d.signal(syscall.SIGHUP)
-		l.reloaded()
-	}
-	for killed := 0; killed < rounds; {
-		life(func() {
-			time.Sleep(lifetime())
-			for l.answered() > 0 && rand.IntN(2) == 0 { // it knows by now what the signals are for
-				reload()
-				time.Sleep(rand.N(30 * time.Millisecond))
-			}
-			if l.answered() > 0 && rand.IntN(10) == 0 {
-				stops++
-				if status := d.stop(); status != fine && status != broken {
-					t.Errorf("SIGTERM: exit status %d", status)
-				}
-				return
-			}
-			if !d.running() {
-				t.Fatalf("flowd ended by itself: %s", d.cmd.ProcessState)
-			}
-			d.kill()
-			killed++
-		})
+	c.clients = send(t, 8, c.address, l, func() bool { return max(l.backlog("/orders", 0.9), l.backlog("/rooms", 1)) > 4000 })
+	for c.kills < rounds {
+		c.life(c.die)
 	}
 	calm := time.Now()
 	clear()
 	around.Wait()
-	everything := func(parcel) bool { return true }
-	kept := func(p parcel) bool { return p.N%10 != 9 }
-	life(func() {
-		d.until("it answers", func() bool { return l.answered() > 100 })
-		clients.end()
-		for _, p := range l.sample(200) { // long delivered, and sent once more
-			p.Try = -1
-			if status := clients.post(p); status != 200 {
-				t.Errorf("an event that is sent again is answered %d", status)
-			}
-		}
-		l.drained(10*time.Second, "/orders", kept)
-		l.drained(10*time.Second, "/rooms", everything)
-		if status := d.stop(); status != fine {
-			t.Errorf("SIGTERM: exit status %d", status)
-		}
-	})
-
+	c.life(c.drain)
 	t.Logf("%d kills and %d stops under load, %d reloads, %d events acknowledged; drained in %v",
-		rounds, stops, version, len(l.acked), time.Since(calm).Round(time.Millisecond))
-	slices.Sort(restarts)
-	t.Logf("from start to first acknowledgement: median %v, longest %v", restarts[len(restarts)/2], restarts[len(restarts)-1])
-	torn := l.readFile(t, "orders.jsonl", d.path("orders.jsonl"), marks["orders.jsonl"])
-	torn += l.readFile(t, "rooms.jsonl", d.path("rooms.jsonl"), marks["rooms.jsonl"])
-	if torn > 2*rounds {
-		t.Errorf("%d torn lines after %d kills", torn, rounds)
+		c.kills, c.stops, c.version, len(l.acked), time.Since(calm).Round(time.Millisecond))
+	c.judge()
+}
+
+func (c *crash) document() string {
+	return strings.NewReplacer("SINK", c.receiver.address, "VERSION", fmt.Sprint(c.version)).Replace(crashing)
+}
+
+// life runs flowd from a start to what end does.
+func (c *crash) life(end func()) {
+	c.start()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		for c.running() && c.answered() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if c.answered() > 0 {
+			c.restarts = append(c.restarts, time.Since(c.started))
+		}
+	}()
+	end()
+	<-answered
+	for name, sizes := range c.files {
+		size := int64(0)
+		if info, err := os.Stat(c.path(name)); err == nil {
+			size = info.Size()
+		}
+		c.files[name] = append(sizes, size)
+	}
+	c.begin()
+}
+
+// die is an end at a random time: a kill, at times in the midst of a reload, or
+// a SIGTERM.
+func (c *crash) die() {
+	time.Sleep(lifetime())
+	for c.answered() > 0 && rand.IntN(2) == 0 { // it knows by now what the signals are for
+		c.version++
+		c.write(c.document())
+		c.signal(syscall.SIGHUP)
+		c.reloaded()
+		time.Sleep(rand.N(30 * time.Millisecond))
+	}
+	if c.answered() > 0 && rand.IntN(10) == 0 {
+		c.stops++
+		if status := c.stop(); status != fine && status != broken { // work in hand may take longer than the drain
+			c.t.Errorf("SIGTERM: exit status %d", status)
+		}
+		return
+	}
+	if !c.running() {
+		c.t.Fatalf("flowd ended by itself: %s", c.cmd.ProcessState)
+	}
+	c.kill()
+	c.kills++
+}
+
+// drain is the last life: it goes on until all is delivered.
+func (c *crash) drain() {
+	c.until("it answers", func() bool { return c.answered() > 100 })
+	c.clients.end()
+	for _, p := range c.sample(200) { // long delivered, and sent once more
+		p.Try = -1
+		if status := c.clients.post(p); status != http.StatusOK {
+			c.t.Errorf("an event that is sent again is answered %d", status)
+		}
+	}
+	c.drained(10*time.Second, "/orders", kept)
+	c.drained(10*time.Second, "/rooms", everything)
+	if status := c.stop(); status != fine {
+		c.t.Errorf("SIGTERM: exit status %d", status)
+	}
+}
+
+// judge compares what came with what was promised.
+func (c *crash) judge() {
+	slices.Sort(c.restarts)
+	c.t.Logf("from start to first acknowledgement: median %v, longest %v", c.restarts[len(c.restarts)/2], c.restarts[len(c.restarts)-1])
+	torn := 0
+	for name, sizes := range c.files {
+		torn += c.readFile(c.t, name, c.path(name), sizes)
+	}
+	if torn > 2*c.kills {
+		c.t.Errorf("%d torn lines after %d kills", torn, c.kills)
 	}
 	for _, sink := range []struct {
 		name   string
@@ -166,16 +192,16 @@ func TestCrash(t *testing.T) {
 		{"/orders", inHand, kept}, {"orders.jsonl", inHand, kept},
 		{"rooms.jsonl", inHandLanes, everything}, {"/rooms", 2 * inHandLanes, everything}, // before the queue and behind it
 	} {
-		f := l.judge(sink.name, sink.inHand, sink.wanted)
-		t.Logf("%-12s %s", sink.name, f)
+		f := c.ledger.judge(sink.name, sink.inHand, sink.wanted)
+		c.t.Logf("%-12s %s", sink.name, f)
 		if f.wrong() {
-			t.Errorf("%s: a promise is broken", sink.name)
+			c.t.Errorf("%s: a promise is broken", sink.name)
 		}
 	}
-	d.noLetters()
+	c.noLetters()
 	for _, word := range []string{"is lost", "panick", "damaged", "DATA RACE"} {
-		if bytes.Contains(d.log(), []byte(word)) {
-			t.Errorf("the log says %q", word)
+		if bytes.Contains(c.log(), []byte(word)) {
+			c.t.Errorf("the log says %q", word)
 		}
 	}
 }
