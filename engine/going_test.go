@@ -189,6 +189,9 @@ func TestAFlowThatGoesTwiceEndsOnce(t *testing.T) {
 	r := startOn(t, t.TempDir(), with, io.Discard)
 	r.failWith(down("one"))
 	r.put(t, events(1)...)
+	for r.Flows()[0].Lag() == 0 { // until it is in the log
+		time.Sleep(time.Millisecond)
+	}
 	for range 3 {
 		r.apply(t, without)
 		r.apply(t, with)
