@@ -30,11 +30,10 @@ type keptLog struct {
 }
 
 func (l *keptLog) Append(ctx context.Context, batch []*engine.Event) error {
-	err := l.Log.Append(ctx, batch)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.all = append(l.all, batch...)
-	return err
+	l.mu.Unlock()
+	return l.Log.Append(ctx, batch)
 }
 
 func (l *keptLog) Kept(ctx context.Context, after engine.Offset, batch []*engine.Event) (int, error) {
