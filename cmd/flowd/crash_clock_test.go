@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +20,16 @@ import (
 // them.
 type handFed struct {
 	engine.Inlet
+
+	mu        sync.Mutex
 	down      bool
 	delivered []string
+}
+
+func (h *handFed) fail(down bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = down
 }
 
 func (h *handFed) Run(ctx context.Context, in engine.Inlet) error {
@@ -30,6 +39,8 @@ func (h *handFed) Run(ctx context.Context, in engine.Inlet) error {
 }
 
 func (h *handFed) Write(_ context.Context, batch []*engine.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.down {
 		return engine.Unavailable(errors.New("down"), 0)
 	}
@@ -43,7 +54,6 @@ func (h *handFed) Write(_ context.Context, batch []*engine.Event) error {
 // called in, and kills it behind act. It returns the disk as that leaves it.
 func (h *handFed) on(t *testing.T, fs *memfs.FS, act func(put func(ids ...string))) *memfs.FS {
 	t.Helper()
-	h.delivered = nil
 	j, err := journal.Open("", journal.Options{FS: fs, KeepAge: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +92,8 @@ func (h *handFed) on(t *testing.T, fs *memfs.FS, act func(put func(ids ...string
 
 func (h *handFed) want(t *testing.T, ids ...string) {
 	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if !slices.Equal(h.delivered, ids) {
 		t.Errorf("delivered %q, want %q", h.delivered, ids)
 	}
@@ -98,13 +110,13 @@ func TestAClockThatJumps(t *testing.T) {
 		fs = h.on(t, fs, func(put func(ids ...string)) {
 			put("a", "b", "a")
 			h.want(t, "a", "b")
-			h.down = true
+			h.fail(true)
 			put("c")
 		})
 	})
 	synctest.Test(t, func(t *testing.T) { // 26 years back
 		fs = h.on(t, fs, func(put func(ids ...string)) {
-			h.down = false
+			h.fail(false)
 			time.Sleep(10 * time.Minute) // more than the longest wait between two attempts
 			h.want(t, "c")
 			put("a", "c", "d")
@@ -112,14 +124,14 @@ func TestAClockThatJumps(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 			put("a") // its key lasts no longer for having been claimed in the future
 			h.want(t, "a")
-			h.down = true
+			h.fail(true)
 			put("e")
 		})
 	})
 	synctest.Test(t, func(t *testing.T) { // and 26 years on
 		time.Sleep(26 * 365 * 24 * time.Hour)
 		fs = h.on(t, fs, func(put func(ids ...string)) {
-			h.down = false
+			h.fail(false)
 			time.Sleep(48 * time.Hour) // far beyond the age up to which what is delivered is kept
 			h.want(t, "e")
 			put("f", "f")
