@@ -194,8 +194,8 @@ func (e *Engine) Retry(ctx context.Context, which func(DeadLetter) bool) (int, e
 	stopped := e.stopped
 	if !stopped {
 		e.closing.Go(func() {
-			defer e.retries.giveBack(letters)
 			n, err := putBack(e.ctx, e.store.DeadLetters(), letters, e.placeOf)
+			e.retries.giveBack(letters) // before the answer, so that who asks again is not told there is none
 			done <- result{n, err}
 		})
 	}
