@@ -103,26 +103,45 @@ func (f *flow) ask(ctx context.Context, e *Event) (Answer, error) {
 	return e.ask.wait(ctx)
 }
 
-// passBeside walks one event through p, and through the plan that takes its
-// place if that comes in between.
+// passBeside walks one event through p. Where another plan comes before a node
+// is done with it, it goes on from there by that one, so that no node before
+// gets it twice. What a node would hold, and what is left when the flow ends,
+// goes into the log.
 func (f *flow) passBeside(p *livePlan, e *Event) {
 	l, _ := f.spare.Get().(*lane)
 	if l == nil {
 		l = newLane(f)
 	}
 	defer f.spare.Put(l)
-	for p != nil {
-		err := l.walk(f.ctx, p, []*Event{e})
+	rest := []*Event{e}
+	for len(rest) > 0 && p != nil {
+		err := l.walk(f.ctx, p, rest)
 		f.leave(p)
-		if err == nil {
-			for _, s := range l.stays {
-				f.takeBack(s.event, s.at)
+		if err != nil { // the dead letters could not be stored
+			for _, d := range l.dead {
+				l.held = appendAt(l.held, d.Failure.Node, []*Event{d.Event})
 			}
+		}
+		f.takeBack(l.held)
+		if rest = l.cut; len(rest) == 0 {
 			return
 		}
 		if p = nil; f.reading.Err() == nil {
 			p = f.enter()
 		}
+		if p != nil && !p.goesOn(rest) {
+			rest = []*Event{e}
+		}
 	}
-	f.takeBack(e, "")
+	f.takeBack(rest)
+}
+
+// goesOn reports whether p has all the nodes that the events are to go on at.
+func (p *livePlan) goesOn(batch []*Event) bool {
+	for _, e := range batch {
+		if !p.entered(e.At) {
+			return false
+		}
+	}
+	return true
 }

@@ -209,22 +209,29 @@ func (in *inlet) passed(batch []*Event) {
 	}
 }
 
-// takeBack puts the event of a request that could not go its way to the end
-// beside the log into it: from there it goes the whole way again or, if at
-// names a node, on from that one.
-func (f *flow) takeBack(e *Event, at string) {
-	c := e.Copy()
-	c.At, c.Offset, c.ask = at, 0, nil
+// takeBack puts events that could not go their way to the end beside the log
+// into it: from there they go on at the nodes they are sent to, or the whole
+// way again.
+func (f *flow) takeBack(batch []*Event) {
+	if len(batch) == 0 {
+		return
+	}
+	for i, e := range batch {
+		batch[i] = e.Copy()
+		batch[i].Offset, batch[i].ask = 0, nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.engine.ctx), f.engine.drain)
 	defer cancel()
 	var err error
-	if m, ok := f.store.(*memoryLog); ok { // whose Append waits until the event is through
-		_, err = m.add([]*Event{c})
+	if m, ok := f.store.(*memoryLog); ok { // whose Append waits until the events are through
+		_, err = m.add(batch)
 	} else {
-		err = f.store.Append(ctx, []*Event{c})
+		err = f.store.Append(ctx, batch)
 	}
 	if err != nil {
-		f.engine.log.Error("an event that passed beside the log is lost", "flow", f.name, "id", e.ID, "type", e.Type, "error", err)
+		for _, e := range batch {
+			f.engine.log.Error("an event that passed beside the log is lost", "flow", f.name, "id", e.ID, "type", e.Type, "error", err)
+		}
 	}
 }
 

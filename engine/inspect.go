@@ -352,7 +352,8 @@ func (r *retries) giveBack(letters []DeadLetter) {
 	}
 }
 
-// again puts an event that was a dead letter before the node that gave it up.
+// again puts an event before the node that it is to go on from: one that gave
+// it up, or did not come to an end with it.
 func (l *lane) again(e *Event) {
 	c := e.Copy()
 	c.At = ""
@@ -363,5 +364,5 @@ func (l *lane) again(e *Event) {
 			return
 		}
 	}
-	l.bury(c, Failure{Message: fmt.Sprintf("the node %q it was to be tried at again is no longer there", e.At), Node: e.At, Last: time.Now()})
+	l.bury(c, Failure{Message: fmt.Sprintf("the node %q it was to go on from is no longer there", e.At), Node: e.At, Last: time.Now()})
 }

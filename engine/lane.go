@@ -21,15 +21,10 @@ type lane struct {
 	rest   Offset              // of the first event not settled, when a walk is cut short
 	tries  map[*Event]attempts // at the node in hand
 	late   bool                // what waits before a node may be out of its order
-	stays  []stay              // of a walk beside the log
+	held   []*Event            // of a walk beside the log: At is the node that would hold it
+	cut    []*Event            // of one that is cut short: At is the node that is not done with it
 
 	stopped <-chan struct{} // closed when its crew stops; nil without a crew
-}
-
-// A stay is an event beside the log that has come to a node that would hold it.
-type stay struct {
-	event *Event
-	at    string
 }
 
 func newLane(f *flow) *lane { return &lane{flow: f, tries: map[*Event]attempts{}} }
@@ -93,7 +88,7 @@ func (l *lane) prepare(p *livePlan) {
 	l.dead = l.dead[:0]
 	l.rest = noRest
 	l.late = false
-	l.stays = l.stays[:0]
+	l.held, l.cut = nil, nil
 }
 
 // noRest is the rest of a walk that is not cut short.
@@ -179,8 +174,13 @@ func (l *lane) drain(ctx context.Context) error {
 	return nil
 }
 
-// cutShort ends a walk before the events that are not settled.
-func (l *lane) cutShort(unsettled []*Event) error {
+// cutShort ends a walk before the events that are not settled at n. A walk
+// beside the log goes on without them.
+func (l *lane) cutShort(n *node, unsettled []*Event) error {
+	if len(unsettled) > 0 && !unsettled[0].Offset.Logged() {
+		l.cut = appendAt(l.cut, n.id, unsettled)
+		return nil
+	}
 	for _, e := range unsettled {
 		l.rest = min(l.rest, e.Offset)
 	}
@@ -188,6 +188,16 @@ func (l *lane) cutShort(unsettled []*Event) error {
 		l.rest = 0
 	}
 	return errAbandoned
+}
+
+// appendAt appends copies of a batch that enter a flow at a node.
+func appendAt(to []*Event, at string, batch []*Event) []*Event {
+	for _, e := range batch {
+		c := e.Copy()
+		c.At = at
+		to = append(to, c)
+	}
+	return to
 }
 
 func byOffset(a, b *Event) int { return cmp.Compare(a.Offset, b.Offset) }
@@ -224,9 +234,7 @@ func (l *lane) work(ctx context.Context, n *node, batch []*Event) error {
 		return nil
 	}
 	if _, ok := n.impl.(Holder); ok && !batch[0].Offset.Logged() {
-		for _, e := range batch {
-			l.stays = append(l.stays, stay{e, n.id})
-		}
+		l.held = appendAt(l.held, n.id, batch)
 		return nil
 	}
 	switch impl := n.impl.(type) {

@@ -44,7 +44,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 		}
 		n.failedWith(err)
 		if ctx.Err() != nil {
-			return l.cutShort(eventsOf(failed))
+			return l.cutShort(n, eventsOf(failed))
 		}
 		again, wait := l.sort(n, failed, began, !some, out > 0)
 		info.Failed += len(failed) - len(again)
@@ -55,7 +55,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 			l.flow.log(n).Warn("trying again", "error", err, "events", len(again), "in", wait.Round(time.Millisecond))
 		}
 		if !l.pause(ctx, n, wait) {
-			return l.cutShort(again)
+			return l.cutShort(n, again)
 		}
 		batch = again
 		l.late = true // behind those that went on before
