@@ -86,6 +86,7 @@ func (a *Admin) routes() []route {
 		{"POST", api + "/dead-letters/retry", a.settleLetters(a.letters.Retry)},
 		{"POST", api + "/dead-letters/drop", a.settleLetters(a.letters.Drop)},
 		{"POST", api + "/reload", a.reloadNow},
+		{"GET", profiles + "{name}", a.profile},
 	}
 }
 

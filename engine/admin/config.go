@@ -20,6 +20,9 @@ type Config struct {
 	// Hosts are names that clients know this server by, beside that of its
 	// address and localhost: those of a proxy before it, say.
 	Hosts []string `flow:"hosts"`
+	// Pprof lets clients look into the process with `go tool pprof`, at
+	// /debug/pprof/profile and its neighbours.
+	Pprof bool `flow:"pprof"`
 }
 
 // Default is the Config of a document that says nothing.

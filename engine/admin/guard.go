@@ -53,6 +53,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="flowd"`)
 		refuse(w, http.StatusUnauthorized, "a token is needed: Authorization: Bearer …")
 		return
+	case !c.Pprof && strings.HasPrefix(r.URL.Path, profiles):
+		refuse(w, http.StatusNotFound, "profiles are turned off: pprof: true in the admin section turns them on")
+		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, admitted))
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
