@@ -16,8 +16,9 @@ import (
 
 // payload reads a body as its content type says: JSON as it is, a form as a
 // map, text as text. A body that says nothing of itself, or something unknown,
-// is JSON if it can be, else text, else (bytes that are no text) base64. An
-// empty body is null. An error says what is wrong with the body.
+// is JSON if it can be, else text, else (bytes that are no text) base64; one
+// that says nothing and begins like an object is JSON or refused. An empty body
+// is null. An error says what is wrong with the body.
 func payload(contentType string, body []byte) (engine.Data, error) {
 	if len(body) == 0 {
 		return engine.Value(nil), nil
@@ -33,7 +34,7 @@ func payload(contentType string, body []byte) (engine.Data, error) {
 		return parseForm(body)
 	case strings.HasPrefix(media, "text/"):
 		return engine.Value(clean(string(body))), nil
-	case json.Valid(body):
+	case json.Valid(body) || media == "" && beginsWith(body, "{"):
 		return parseJSON(body)
 	case utf8.Valid(body):
 		return engine.Value(string(body)), nil
@@ -64,11 +65,17 @@ func parseJSON(body []byte) (engine.Data, error) {
 	return engine.JSON(body), nil
 }
 
+// beginsWith reports whether the first byte that is no space is one of chars.
+func beginsWith(body []byte, chars string) bool {
+	trimmed := bytes.TrimSpace(body)
+	return len(trimmed) > 0 && strings.IndexByte(chars, trimmed[0]) >= 0
+}
+
 // parseForm reads a form. JSON is taken for what it is: `curl -d` says form
 // whatever it sends, and no form begins with a bracket.
 func parseForm(body []byte) (engine.Data, error) {
-	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed) {
-		return parseJSON(trimmed)
+	if beginsWith(body, "{[") {
+		return parseJSON(body)
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -94,15 +101,16 @@ func object(values url.Values) map[string]any {
 	return m
 }
 
-// githubForm takes the payload out of the form in which GitHub sends it when
-// the webhook's content type is left at its default.
-func githubForm(d engine.Data) engine.Data {
+// formPayload takes the JSON out of a form with the one field payload: so GitHub
+// sends when the webhook's content type is left at its default, and so Slack
+// sends what people do with the buttons of a message.
+func formPayload(d engine.Data) (engine.Data, error) {
 	form, _ := value(d).(map[string]any)
 	text, ok := form["payload"].(string)
-	if !ok || len(form) != 1 || !json.Valid([]byte(text)) {
-		return d
+	if !ok || len(form) != 1 {
+		return d, nil
 	}
-	return engine.JSON([]byte(text))
+	return parseJSON([]byte(text))
 }
 
 // clean replaces what is not UTF-8.

@@ -130,17 +130,29 @@ func TestGitHubsExampleIsAccepted(t *testing.T) {
 	}
 }
 
-func TestTheFormOfAGitHubWebhookIsUnwrapped(t *testing.T) {
-	h := newHook(t, `{path: /in, verify: {github: s}}`)
-	body := "payload=%7B%22action%22%3A%22opened%22%7D"
-	r := httptest.NewRequest("POST", "/in", nil)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if err := h.scheme.sign(r, []byte(body)); err != nil {
-		t.Fatal(err)
-	}
-	h.request(r, body)
-	if got := jsonOf(t, h.one(t).Data); got != `{"action":"opened"}` {
-		t.Error(got)
+func TestTheFormOfAGitHubWebhookOrASlackButtonIsUnwrapped(t *testing.T) {
+	for sender, wantType := range map[string]string{"github": "webhook", "slack": "opened"} {
+		for payload, want := range map[string]string{
+			"%7B%22type%22%3A%22opened%22%7D": `{"type":"opened"}`,
+			"%7B%22type%22":                   "",
+		} {
+			h := newHook(t, `{path: /in, verify: {`+sender+`: s}}`)
+			r := httptest.NewRequest("POST", "/in", nil)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if err := h.scheme.sign(r, []byte("payload="+payload)); err != nil {
+				t.Fatal(err)
+			}
+			a := h.request(r, "payload="+payload)
+			if want == "" {
+				if a.Status != http.StatusBadRequest || len(h.in.Events()) > 0 {
+					t.Errorf("%s: a payload that is not JSON: %d, %d events", sender, a.Status, len(h.in.Events()))
+				}
+				continue
+			}
+			if e := h.one(t); jsonOf(t, e.Data) != want || e.Type != wantType {
+				t.Errorf("%s: got %s of type %s", sender, jsonOf(t, e.Data), e.Type)
+			}
+		}
 	}
 }
 

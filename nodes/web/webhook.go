@@ -277,8 +277,10 @@ func (w *webhook) events(r *http.Request, body []byte) ([]*engine.Event, error) 
 		} else if e.Data, err = payload(r.Header.Get("Content-Type"), body); err != nil {
 			return nil, err
 		}
-		if w.Verify.GitHub != nil {
-			e.Data = githubForm(e.Data)
+		if w.Verify.GitHub != nil || w.Verify.Slack != nil {
+			if e.Data, err = formPayload(e.Data); err != nil {
+				return nil, err
+			}
 		}
 		w.Verify.attributes(r.Header, e)
 		events = []*engine.Event{e}

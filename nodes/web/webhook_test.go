@@ -27,6 +27,7 @@ func TestBodiesBecomeDataByTheirContentType(t *testing.T) {
 		{"text that is not UTF-8", "text/plain", "a\xffb", `"a` + "\uFFFD" + `b"`},
 		{"nothing said, JSON", "", `{"a":1}`, `{"a":1}`},
 		{"nothing said, no JSON", "", `a=1`, `"a=1"`},
+		{"bytes that begin like JSON", "application/octet-stream", `{a`, `"{a"`},
 		{"a content type that is none", "%%;;", `{"a":1}`, `{"a":1}`},
 		{"XML is text", "application/xml", `<a/>`, `"<a/>"`},
 		{"bytes are base64", "application/octet-stream", "\xff\xfe", `"//4="`},
@@ -48,6 +49,9 @@ func TestABodyThatIsNotWhatItSaysIsRefusedWithTheReason(t *testing.T) {
 	for _, c := range []struct{ contentType, body, want string }{
 		{"application/json", `{"a":`, "the body is not JSON: unexpected end of JSON input"},
 		{"application/json", `{"a":1}{"b":2}`, "the body is not JSON: invalid character '{' after top-level value, at byte 8"},
+		{"application/x-www-form-urlencoded", `{"a":1`, "the body is not JSON: unexpected end of JSON input"},
+		{"application/x-www-form-urlencoded", ` [1,]`, "the body is not JSON: invalid character ']'"},
+		{"", `{"a":1`, "the body is not JSON: unexpected end of JSON input"},
 		{"application/x-www-form-urlencoded", `a=%zz`, "the body is not a form: invalid URL escape"},
 	} {
 		h := newHook(t, `{path: /in}`)
