@@ -1,15 +1,16 @@
 // Package livekit is the source of LiveKit's webhooks.
 //
 // A request goes through the files so: livekit.go takes it, verify.go checks
-// that LiveKit signed it, payload.go makes the data of the event from the
-// body, and livekit.go puts the event in and answers. sample.go makes signed
-// requests of every known event, for `flowd send`. quiet.go keeps forgers from
-// flooding the log.
+// that LiveKit signed it, by token.go where the token is as LiveKit writes
+// them and by LiveKit's own library where it is not, payload.go makes the data
+// of the event from the body, and livekit.go puts the event in and answers.
+// sample.go makes signed requests of every known event, for `flowd send`.
 //
 // Invariants:
 //
 //  1. Nothing is read from a body before its signature and checksum are
-//     verified, by LiveKit's own library, on the bytes that came.
+//     verified on the bytes that came. Whom token.go vouches for, LiveKit's
+//     own library takes too; it refuses nobody.
 //  2. To LiveKit every status but 429 and 5xx means delivered (its sender, as
 //     of protocol v1.54.0). So the answer is 2xx only when the event is safe,
 //     503 when it can't be stored, and 401 only to one who can't prove to be

@@ -33,6 +33,9 @@ func (k keys) verify(authorization string, body []byte) error {
 	if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		token = strings.TrimSpace(rest)
 	}
+	if k.vouches(token, body) {
+		return nil
+	}
 	_, err := webhook.Receive(&http.Request{
 		Header: http.Header{"Authorization": {token}},
 		Body:   io.NopCloser(bytes.NewReader(body)),
