@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -43,16 +44,22 @@ var fileToFile = workload{
 			}
 			return []float64{used.each(b.n), used.wall.Seconds(), used.peak}, nil
 		}
-		flowd := func(fsync string, args ...string) func(context.Context) ([]float64, error) {
-			env := []string{"IN=" + in, "OUT=" + out, "STORE=" + store, "FSYNC=" + fsync}
-			return func(ctx context.Context) ([]float64, error) {
-				return once(ctx, env, b.flowd, append([]string{"run", "-f", document}, args...)...)
-			}
+		flowd := func(name, fsync string, args ...string) program {
+			return program{name, func(ctx context.Context) ([]float64, error) {
+				admin, err := freeAddress()
+				if err != nil {
+					return nil, err
+				}
+				env := []string{"ADMIN=" + admin, "IN=" + in, "OUT=" + out, "STORE=" + store, "FSYNC=" + fsync}
+				profiled := b.profile(ctx, admin, "W1 "+name)
+				figures, err := once(ctx, env, b.flowd, append([]string{"run", "-f", document}, args...)...)
+				return figures, cmp.Or(err, profiled())
+			}}
 		}
 		return []program{
 			{"by hand", func(ctx context.Context) ([]float64, error) { return once(ctx, nil, byHand, in, out) }},
-			{"flowd, in memory", flowd("never", "-store", "memory")},
-			{"flowd, on disk", flowd("always")},
+			flowd("flowd, in memory", "never", "-store", "memory"),
+			flowd("flowd, on disk", "always"),
 		}, nil
 	},
 }

@@ -49,6 +49,8 @@ type bench struct {
 	dir   string // for what they write
 	flowd string // the program
 	n     int    // events
+
+	profiles string // the folder for profiles of flowd, or empty
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -58,6 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	set.IntVar(&b.n, "n", 0, "send `N` events (default what the workload says)")
 	count := set.Int("count", 5, "run each program `N` times and tell the median")
 	set.StringVar(&b.dir, "dir", "", "work in `DIR` and leave there what was written (default a folder in the system's own)")
+	set.StringVar(&b.profiles, "profile", "", "leave profiles of flowd in `DIR`; taking them costs some")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
