@@ -35,6 +35,11 @@
 //
 // A request whose sender waits for an answer goes beside the log (ask.go).
 //
+// The payload of an event stays the text that it came as (event.go). Who first
+// reads it goes through it once, which finds it to be JSON and leaves an index
+// (index.go); a part of it is looked up there and decoded alone (view.go).
+// json.go writes values.
+//
 // A document becomes what runs in plan.go, and takes the place of the one
 // before in apply.go.
 //

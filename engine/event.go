@@ -2,7 +2,9 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -81,24 +83,43 @@ type Failure struct {
 // other when first asked for. What was not changed is written on byte for
 // byte. Copies of a Data share what was made. The zero Data is null.
 //
+// Who needs a part of it asks for a [Data.View], which decodes that part alone.
+// Who writes it out appends it with [Data.AppendJSON].
+//
 // Values are those of encoding/json, but for numbers: an integer is an int64
 // where it fits, so that it stays exact, and any other number a float64.
 type Data struct{ p *payload }
 
 type payload struct {
-	raw   []byte                  // JSON text; nil until made
-	made  atomic.Pointer[decoded] // value; nil until made
-	wrote atomic.Pointer[[]byte]  // raw of a payload made from a value
+	raw     []byte                  // JSON text; nil if it was made from a value
+	compact bool                    // whether raw is known to be JSON without space between its tokens
+	once    sync.Once               // of going through raw
+	valid   bool                    // whether raw has its index
+	index                           // of raw
+	made    atomic.Pointer[decoded] // what was decoded
+	wrote   atomic.Pointer[[]byte]  // raw of a payload made from a value
 }
 
+// decoded is a value inside a payload that was decoded, in a list of all.
 type decoded struct {
+	mark  int // in the index; 0 is the whole payload
 	value any
-	err   error
+	err   error // of the whole payload
+	next  *decoded
 }
 
 // JSON is the payload whose text is raw. It keeps raw, which must not be
 // changed afterwards. Text that is not JSON makes [Data.Value] fail, not JSON.
-func JSON(raw []byte) Data { return Data{&payload{raw: raw}} }
+func JSON(raw []byte) Data {
+	if raw == nil {
+		raw = []byte{}
+	}
+	return Data{&payload{raw: raw}}
+}
+
+// Compact is [JSON] for what [AppendJSON], [Data.AppendJSON] and
+// [View.AppendJSON] wrote. It is not looked at again when it is written out.
+func Compact(raw []byte) Data { return Data{&payload{raw: raw, compact: true}} }
 
 // Value is the payload with value v: nil, bool, string, any kind of number,
 // []any or map[string]any. It keeps v, which must not be changed afterwards.
@@ -108,17 +129,47 @@ func Value(v any) Data {
 	return Data{p}
 }
 
+// indexed goes through raw, the first time, and reports whether it is JSON that
+// has an index.
+func (p *payload) indexed() bool {
+	if p.raw == nil {
+		return false
+	}
+	p.once.Do(func() { p.index, p.valid = indexOf(p.raw) })
+	return p.valid
+}
+
+// decoded is what was decoded before, or nil.
+func (p *payload) decoded(mark int) *decoded {
+	d := p.made.Load()
+	for d != nil && d.mark != mark {
+		d = d.next
+	}
+	return d
+}
+
+func (p *payload) remember(d *decoded) {
+	for {
+		if d.next = p.made.Load(); p.made.CompareAndSwap(d.next, d) {
+			return
+		}
+	}
+}
+
 // Value returns the payload as a value, which must not be changed.
 func (d Data) Value() (any, error) {
 	if d.p == nil {
 		return nil, nil
 	}
-	made := d.p.made.Load()
-	if made == nil {
-		v, err := decodeJSON(d.p.raw)
-		made = &decoded{v, err}
-		d.p.made.Store(made)
+	if made := d.p.decoded(0); made != nil {
+		return made.value, made.err
 	}
+	if v, ok := d.View(); ok {
+		return v.Value(), nil
+	}
+	made := &decoded{}
+	made.value, made.err = decodeJSON(d.p.raw)
+	d.p.remember(made)
 	return made.value, made.err
 }
 
@@ -133,16 +184,33 @@ func (d Data) Bytes() ([]byte, error) {
 	if raw := d.p.wrote.Load(); raw != nil {
 		return *raw, nil
 	}
-	made := d.p.made.Load()
-	if made == nil { // JSON(nil)
-		return nil, nil
-	}
-	raw, err := encodeJSON(made.value)
+	raw, err := AppendJSON(nil, d.p.decoded(0).value)
 	if err != nil {
 		return nil, err
 	}
 	d.p.wrote.Store(&raw)
 	return raw, nil
+}
+
+// AppendJSON appends the payload on one line: as it was sent, but for space
+// between its tokens. Text that is not JSON is an error.
+func (d Data) AppendJSON(dst []byte) ([]byte, error) {
+	switch p := d.p; {
+	case p == nil:
+		return append(dst, "null"...), nil
+	case p.raw == nil:
+		if raw := p.wrote.Load(); raw != nil {
+			return append(dst, *raw...), nil
+		}
+		return AppendJSON(dst, p.decoded(0).value)
+	case p.compact || p.indexed() && !p.spaced:
+		return append(dst, p.raw...), nil
+	}
+	dst, err := appendCompact(dst, d.p.raw)
+	if err != nil {
+		err = fmt.Errorf("the payload is not JSON: %w", err)
+	}
+	return dst, err
 }
 
 // MarshalJSON writes the payload.

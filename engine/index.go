@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"slices"
+	"sync"
+)
+
+// An index says where the values of a JSON text stand. The pass that finds the
+// text to be JSON makes it, and everything else is a lookup.
+type index struct {
+	marks   []mark
+	escaped bool // whether a key is written with an escape
+	spaced  bool // whether there is space around or between the tokens
+}
+
+// A mark is one value. The first is the whole text. What is inside a list or
+// map follows its mark, in the order of the text, up to next.
+type mark struct {
+	at   uint32 // where it begins; of a field, where its key begins, behind the quote
+	next uint32 // the mark behind it and all that is inside
+}
+
+// deepest is how many lists and maps inside each other are indexed.
+const deepest = 1000
+
+// indexOf makes the index of text. What it takes is JSON to encoding/json; what
+// it does not take may also be JSON that is deeper or larger than any honest.
+func indexOf(text []byte) (index, bool) {
+	if len(text) > math.MaxUint32 {
+		return index{}, false
+	}
+	x := indexers.Get().(*indexer)
+	defer x.free()
+	x.text = text
+	i := x.space(0)
+	x.marks = append(x.marks, mark{at: uint32(i)})
+	if i = x.value(i, 0); i < 0 || x.space(i) < len(text) {
+		return index{}, false
+	}
+	x.marks[0].next = uint32(len(x.marks))
+	return index{slices.Clone(x.marks), x.escaped, x.spaced}, true
+}
+
+// An indexer goes through a text. Its methods take where something begins and
+// return where it ends, or -1 if it is not there.
+type indexer struct {
+	text []byte
+	index
+}
+
+var indexers = sync.Pool{New: func() any { return new(indexer) }}
+
+// free gives x back, without the text.
+func (x *indexer) free() {
+	const most = 64 << 10 // marks  that are kept for the next
+	if cap(x.marks) > most {
+		x.marks = nil
+	}
+	*x = indexer{index: index{marks: x.marks[:0]}}
+	indexers.Put(x)
+}
+
+func (x *indexer) value(i, depth int) int {
+	if i >= len(x.text) || depth > deepest {
+		return -1
+	}
+	switch x.text[i] {
+	case '"':
+		i, _ = stringEnd(x.text, i+1)
+		return i
+	case '{':
+		return x.fields(i+1, depth)
+	case '[':
+		return x.items(i+1, depth)
+	case 't':
+		return wordEnd(x.text, i, "true")
+	case 'f':
+		return wordEnd(x.text, i, "false")
+	case 'n':
+		return wordEnd(x.text, i, "null")
+	}
+	return numberEnd(x.text, i)
+}
+
+// fields takes what follows the { of a map.
+func (x *indexer) fields(i, depth int) int {
+	text := x.text
+	if i = x.space(i); i < len(text) && text[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i = x.space(i); i >= len(text) || text[i] != '"' {
+			return -1
+		}
+		n := len(x.marks)
+		x.marks = append(x.marks, mark{at: uint32(i + 1)})
+		end, escaped := stringEnd(text, i+1)
+		if end < 0 {
+			return -1
+		}
+		x.escaped = x.escaped || escaped
+		if i = x.space(end); i >= len(text) || text[i] != ':' {
+			return -1
+		}
+		if i = x.value(x.space(i+1), depth+1); i < 0 {
+			return -1
+		}
+		x.marks[n].next = uint32(len(x.marks))
+		if i = x.space(i); i >= len(text) {
+			return -1
+		}
+		switch text[i] {
+		case ',':
+			i++
+		case '}':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// items takes what follows the [ of a list.
+func (x *indexer) items(i, depth int) int {
+	text := x.text
+	if i = x.space(i); i < len(text) && text[i] == ']' {
+		return i + 1
+	}
+	for {
+		i = x.space(i)
+		n := len(x.marks)
+		x.marks = append(x.marks, mark{at: uint32(i)})
+		if i = x.value(i, depth+1); i < 0 {
+			return -1
+		}
+		x.marks[n].next = uint32(len(x.marks))
+		if i = x.space(i); i >= len(text) {
+			return -1
+		}
+		switch text[i] {
+		case ',':
+			i++
+		case ']':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// space takes any space.
+func (x *indexer) space(i int) int {
+	if i < len(x.text) && x.text[i] > ' ' {
+		return i
+	}
+	end := spaceEnd(x.text, i)
+	x.spaced = x.spaced || end > i
+	return end
+}
+
+func spaceEnd(text []byte, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// stringEnd is where the string ends whose opening quote is before i: behind
+// its closing quote. It is -1 if there is none. It tells whether there is an
+// escape in it.
+func stringEnd(text []byte, i int) (end int, escaped bool) {
+	for {
+		for i+8 <= len(text) {
+			special := specials(binary.LittleEndian.Uint64(text[i:]))
+			if special != 0 {
+				i += bits.TrailingZeros64(special) / 8
+				break
+			}
+			i += 8
+		}
+		if i >= len(text) {
+			return -1, false
+		}
+		switch c := text[i]; {
+		case c == '"':
+			return i + 1, escaped
+		case c == '\\':
+			escaped = true
+			if i = escapeEnd(text, i+1); i < 0 {
+				return -1, false
+			}
+		case c < ' ':
+			return -1, false
+		default:
+			i++
+		}
+	}
+}
+
+// specials has a bit set in the first byte of eight that ends the plain part of
+// a string: a quote, a backslash, or a control character. Bits in the bytes
+// before that are 0, those behind it mean nothing.
+func specials(eight uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote := eight ^ ones*'"'
+	slash := eight ^ ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (eight-ones*' ')&^eight) & highs
+}
+
+// escapeEnd takes what follows a backslash.
+func escapeEnd(text []byte, i int) int {
+	if i >= len(text) {
+		return -1
+	}
+	switch text[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1
+	case 'u':
+		for n := 1; n <= 4; n++ {
+			if i+n >= len(text) || !isHex(text[i+n]) {
+				return -1
+			}
+		}
+		return i + 5
+	}
+	return -1
+}
+
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func wordEnd(text []byte, i int, word string) int {
+	if len(text)-i < len(word) || string(text[i:i+len(word)]) != word {
+		return -1
+	}
+	return i + len(word)
+}
+
+// numberEnd takes a number as RFC 8259 has it.
+func numberEnd(text []byte, i int) int {
+	if i < len(text) && text[i] == '-' {
+		i++
+	}
+	start := i
+	if i = digitsEnd(text, i); i == start || text[start] == '0' && i > start+1 {
+		return -1
+	}
+	if i < len(text) && text[i] == '.' {
+		start = i + 1
+		if i = digitsEnd(text, start); i == start {
+			return -1
+		}
+	}
+	if i < len(text) && text[i]|0x20 == 'e' {
+		i++
+		if i < len(text) && (text[i] == '+' || text[i] == '-') {
+			i++
+		}
+		start = i
+		if i = digitsEnd(text, start); i == start {
+			return -1
+		}
+	}
+	return i
+}
+
+func digitsEnd(text []byte, i int) int {
+	for i < len(text) && isDigit(text[i]) {
+		i++
+	}
+	return i
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// body is what LiveKit posts when somebody comes in.
+const body = `{"event":"participant_joined","room":{"sid":"RM_hJ8xQ2mTzK4v","name":"support-4711","emptyTimeout":300,` +
+	`"departureTimeout":20,"creationTime":"1767225600","creationTimeMs":"1767225600123","turnPassword":"","enabledCodecs":[],` +
+	`"metadata":"","numParticipants":2,"numPublishers":1,"activeRecording":false,"version":null},"participant":{` +
+	`"sid":"PA_9sKq7LmNvB2x","identity":"customer-000123","state":"ACTIVE","tracks":[],"metadata":"{\"lang\":\"ja\"}",` +
+	`"joinedAt":"1767225601","joinedAtMs":"1767225601456","name":"Aiko Tanaka","version":3,"permission":{"canSubscribe":true,` +
+	`"canPublish":true,"canPublishData":true,"hidden":false},"region":"asia-northeast1","isPublisher":false,"kind":"STANDARD",` +
+	`"attributes":{"plan":"gold"}},"id":"EV_7yHnJmKiLoPq","createdAt":"1767225601","numDropped":0}`
+
+// texts are JSON, and what looks like it.
+var texts = []string{
+	body, "", " ", "null", "true", "false", "tru", "truex", "nul", "0", "-0", "00", "01", "-", "+1", ".5", "1.", "1.0", "1.e1", "1e", "1e+", "1E-7",
+	"9223372036854775807", "9223372036854775808", "-9223372036854775808", "1e400", "-1e400", "1e-400", "0.1e1", "12 3", "{} {}", "[1],", "{}x",
+	`""`, `"`, `"a`, `"\"`, `"\\"`, `"\/\b\f\n\r\t"`, `"\x"`, `"\u12"`, `"\u00e9"`, `"\uD83D\uDE00"`, `"\ud800"`, `"\ud800\u0041"`, `"\udc00"`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"",
+	"\"\xff\"", "\"abcdefgh\xc3\"", "\"\xed\xa0\x80\"", "\"\u2028 é 日本 😀\"", `"abcdefg\"hijklmn"`, `"abcdefghijklmno\\"`, "\"abcdefg\nabc\"",
+	`[]`, `[ ]`, `[,]`, `[1,]`, `[1 2]`, `[1,2,[3,[4]],{}]`, `[`, `[1`, `]`, "[\"\xff\", 1]",
+	`{}`, `{ }`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a":1`, `{"a"`, `{"`, `{"a":1,"a":2}`, `{"a":{"b":1},"a":{"c":2}}`, `{"a":1,"a":{"b":[]},"b":0}`,
+	`{"\u0061":1}`, `{"a":1,"\u0061":2}`, `{"\u0061":1,"a":2}`, `{"a\"b":1,"a\\":2,"\\":3}`, `{"a\":\"b":1,"a":"b"}`, "{\"\xff\":1,\"\\ufffd\":2,\"\uFFFD\":3}", "{\"é\":1,\"\\u00e9\":2}", `{"":{"":{"":0}}}`,
+	" {\n\t\"a\" : [ 1 , { \"b\" :\r\"x y\" } ] ,\n \"c\" : {\t} } \n", "{\"a\": \"\xff\", \"b\": {\"c\": \"\xff\", \"\xfe\": 1.0}}", "\ufeff{}", "{\"a\":1}\x00", "//\n1", `{"a":1.0,"b":1E5,"c":[1.50]}`,
+	strings.Repeat("[", 999) + strings.Repeat("]", 999), strings.Repeat("[", 1002) + strings.Repeat("]", 1002), strings.Repeat(`{"a":`, 1500) + "1" + strings.Repeat("}", 1500),
+	strings.Repeat("[", 10000) + strings.Repeat("]", 10000), strings.Repeat("[", 10001) + strings.Repeat("]", 10001), strings.Repeat("[", 20000),
+}
+
+// FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON reads the whole, every part
+// and every text with encoding/json too, which is the reference.
+func FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON(f *testing.F) {
+	for _, text := range texts {
+		f.Add([]byte(text), "a")
+	}
+	f.Add([]byte(`{"a":{"k\"":1}}`), `k"`)
+	f.Fuzz(func(t *testing.T, text []byte, name string) {
+		want, wantErr := decodeJSON(text)
+		data := JSON(text)
+		view, ok := data.View()
+		if valid := json.Valid(text); ok != valid && !(valid && nesting(text) > deepest) {
+			t.Fatalf("%q has a view: %v, and is JSON: %v", text, ok, valid)
+		}
+		if ok {
+			compare(t, view, want, name)
+		}
+		got, err := data.Value()
+		if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Fatalf("%q is %#v, %v; want %#v, %v", text, got, err, want, wantErr)
+		}
+		written, err := data.AppendJSON([]byte("before"))
+		var compacted bytes.Buffer
+		if wantErr = json.Compact(&compacted, text); (err == nil) != (wantErr == nil) || err == nil && string(written) != "before"+compacted.String() {
+			t.Fatalf("%q is written as %q, %v; want %q, %v", text, written, err, compacted.Bytes(), wantErr)
+		}
+		if err == nil {
+			written, err = AppendJSON([]byte("before"), want)
+			if plain := encode(t, want); err != nil || string(written) != "before"+plain {
+				t.Fatalf("the value of %q is written as %q, %v; want %q", text, written, err, plain)
+			}
+		}
+	})
+}
+
+// compare compares a view, and all inside it, with the value that it must have.
+func compare(t *testing.T, v View, want any, name string) {
+	t.Helper()
+	if fields, ok := want.(map[string]any); ok {
+		for key, field := range fields {
+			compare(t, v.Field(key), field, name)
+		}
+		if _, ok := fields[name]; !ok && v.Field(name) != (View{}) {
+			t.Fatalf("there is a field %q in %v", name, want)
+		}
+	} else if v.Field(name) != (View{}) {
+		t.Fatalf("there is a field %q in %v", name, want)
+	}
+	if got := v.Value(); !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %#v, want %#v", got, want)
+	}
+	if text, ok := v.Text(); ok && text != want {
+		t.Fatalf("got the text %q, want %#v", text, want)
+	}
+	written := v.AppendJSON(nil)
+	again, err := decodeJSON(written)
+	if !reflect.DeepEqual(again, want) || err != nil {
+		t.Fatalf("written as %q it is %#v, %v; want %#v", written, again, err, want)
+	}
+	if again, err = Compact(written).Value(); !reflect.DeepEqual(again, want) || err != nil {
+		t.Fatalf("written as %q it is %#v, %v; want %#v", written, again, err, want)
+	}
+}
+
+// encode is what encoding/json writes.
+func encode(t *testing.T, v any) string {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// nesting is at least how deep a text is.
+func nesting(text []byte) int { return bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{")) }
+
+func TestTheLastOfFieldsOfOneNameCounts(t *testing.T) {
+	for text, want := range map[string]any{
+		`{"a":{"b":1},"a":{"b":2}}`:          int64(2),
+		`{"a":{"b":1},"a":{"c":2}}`:          nil,
+		`{"a":{"b":1},"\u0061":{"b":"x\n"}}`: "x\n",
+		`{"a":{"b":1},"a":3}`:                nil,
+		`{"a":{"b":1,"b":[1.0]}}`:            []any{1.0},
+	} {
+		v, ok := JSON([]byte(text)).View()
+		if got := v.Field("a").Field("b").Value(); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestAPartIsWrittenAsItWasSent(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":1.0}`:                           `1.0`,
+		`{"a":"\u0041\/"}`:                    `"\u0041\/"`,
+		`{"a":{"z":1,"a":2,"z":3}}`:           `{"z":1,"a":2,"z":3}`,
+		"{\"a\" : {\"b\" :\n [1, \"x y\"]} }": `{"b":[1,"x y"]}`,
+		"{\"a\":{\"z\":1.0,\"b\":\"\xff\"}}":  "{\"z\":1.0,\"b\":\"\uFFFD\"}", // but what is not UTF-8
+		`{"b":1}`:                             `null`,
+	} {
+		v, ok := JSON([]byte(text)).View()
+		if got := string(v.Field("a").AppendJSON(nil)); !ok || got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestAListThatWasDecodedIsRemembered(t *testing.T) {
+	data := JSON([]byte(`{"a":[1,2],"b":[3]}`))
+	v, _ := data.View()
+	first, second := v.Field("a").Value().([]any), v.Field("a").Value().([]any)
+	if &first[0] != &second[0] {
+		t.Error("it was decoded twice")
+	}
+	if other := v.Field("b").Value(); !reflect.DeepEqual(other, []any{int64(3)}) {
+		t.Errorf("got %v", other)
+	}
+}
+
+// run keeps a result from being optimised away.
+var sink any
+
+func BenchmarkData(b *testing.B) {
+	text := []byte(body)
+	seen := JSON(text)
+	view, ok := seen.View()
+	if !ok {
+		b.Fatal("no JSON")
+	}
+	value, err := seen.Value()
+	if err != nil {
+		b.Fatal(err)
+	}
+	buffer := make([]byte, 0, 2*len(text))
+	for name, f := range map[string]func(){
+		"view":                func() { JSON(text).View() },
+		"encoding/json.Valid": func() { json.Valid(text) },
+		"value":               func() { sink, _ = JSON(text).Value() },
+		"encoding/json value": func() { sink, _ = decodeJSON(text) },
+		"lookup text":         func() { _, ok = view.Field("participant").Field("identity").Text() },
+		"lookup value":        func() { sink = view.Field("participant").Field("identity").Value() },
+		"copy a part":         func() { buffer = view.Field("participant").AppendJSON(buffer[:0]) },
+		"copy all":            func() { buffer, _ = seen.AppendJSON(buffer[:0]) },
+		"encode a value":      func() { buffer, _ = AppendJSON(buffer[:0], value) },
+	} {
+		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f()
+			}
+		})
+	}
+}

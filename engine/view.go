@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"iter"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// A View is a value inside a payload that is JSON text. It is found without
+// decoding anything, and decoded only as far as it is asked for. What is not
+// there is a View too: the zero View, which is null.
+//
+// The text is read as [Data.Value] reads it: of fields of one name the last
+// counts, and what is no UTF-8 is U+FFFD.
+type View struct {
+	p    *payload
+	mark int // in the index of p
+	at   int // where the value begins
+}
+
+// View returns the payload as a View, and whether it can be viewed: whether it
+// is JSON text. If it is not, [Data.Value] tells what it is. The first View of
+// a payload goes through its text once, and the others, of all copies, know.
+func (d Data) View() (View, bool) {
+	if d.p == nil || !d.p.indexed() {
+		return View{}, false
+	}
+	return View{p: d.p, at: int(d.p.marks[0].at)}, true
+}
+
+// Field returns the field of a map. There is none in anything else.
+func (v View) Field(name string) View {
+	if v.p == nil || v.p.raw[v.at] != '{' {
+		return View{}
+	}
+	text, marks := v.p.raw, v.p.marks
+	plain := !v.p.escaped && isPlain(name)
+	hit := 0
+	for i, end := v.mark+1, int(marks[v.mark].next); i < end; i = int(marks[i].next) {
+		if !plain {
+			if v.key(i) == name {
+				hit = i
+			}
+			continue
+		}
+		at := int(marks[i].at)
+		if to := at + len(name); to < len(text) && text[to] == '"' && string(text[at:to]) == name {
+			hit = i
+		}
+	}
+	if hit == 0 {
+		return View{}
+	}
+	return v.child(hit)
+}
+
+// isPlain reports whether a field of that name is the same bytes in every text
+// without escapes.
+func isPlain(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// inside are the marks of what is inside a list or map, in order.
+func (v View) inside() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		marks := v.p.marks
+		for i, end := v.mark+1, int(marks[v.mark].next); i < end && yield(i); i = int(marks[i].next) {
+		}
+	}
+}
+
+// key is the key of a mark inside a map.
+func (v View) key(mark int) string {
+	at := int(v.p.marks[mark].at)
+	end, _ := stringEnd(v.p.raw, at)
+	return unquote(v.p.raw[at-1 : end])
+}
+
+// child is what a mark inside a list or map is of.
+func (v View) child(mark int) View {
+	text, at := v.p.raw, int(v.p.marks[mark].at)
+	if text[v.at] == '{' {
+		end, _ := stringEnd(text, at)
+		at = spaceEnd(text, spaceEnd(text, end)+1)
+	}
+	return View{v.p, mark, at}
+}
+
+// count is how many values are inside a list or map.
+func (v View) count() (n int) {
+	for range v.inside() {
+		n++
+	}
+	return n
+}
+
+// Text returns a text without copying it. It reports false for what is no text,
+// and for a text that has to be decoded, which [View.Value] does. The text is a
+// part of the payload: what keeps it keeps all of the payload.
+func (v View) Text() (string, bool) {
+	if v.p == nil || v.p.raw[v.at] != '"' {
+		return "", false
+	}
+	end, escaped := stringEnd(v.p.raw, v.at+1)
+	inner := v.p.raw[v.at+1 : end-1]
+	if escaped || !utf8.Valid(inner) {
+		return "", false
+	}
+	return unsafe.String(unsafe.SliceData(inner), len(inner)), true // never changed, as JSON asks for
+}
+
+// Value returns the value, which must not be changed. A list or map that was
+// decoded is remembered by the payload.
+func (v View) Value() any {
+	if v.p == nil {
+		return nil
+	}
+	if c := v.p.raw[v.at]; c != '{' && c != '[' {
+		return v.decode()
+	}
+	if d := v.p.decoded(v.mark); d != nil {
+		return d.value
+	}
+	d := &decoded{mark: v.mark, value: v.decode()}
+	v.p.remember(d)
+	return d.value
+}
+
+func (v View) decode() any {
+	text := v.p.raw
+	switch text[v.at] {
+	case '{':
+		m := make(map[string]any, v.count())
+		for i := range v.inside() {
+			m[v.key(i)] = v.child(i).decode()
+		}
+		return m
+	case '[':
+		list := make([]any, 0, v.count())
+		for i := range v.inside() {
+			list = append(list, v.child(i).decode())
+		}
+		return list
+	case '"':
+		end, _ := stringEnd(text, v.at+1)
+		return unquote(text[v.at:end])
+	case 't':
+		return true
+	case 'f':
+		return false
+	case 'n':
+		return nil
+	}
+	return exactNumber(string(text[v.at:numberEnd(text, v.at)]))
+}
+
+// unquote decodes a string with its quotes.
+func unquote(quoted []byte) string {
+	inner := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return string(inner)
+	}
+	var text string
+	_ = json.Unmarshal(quoted, &text) // can't fail: it is a part of JSON text
+	return text
+}
+
+// AppendJSON appends the value: as it was sent, but for space between its
+// tokens. What is not UTF-8 is written as [View.Value] reads it.
+func (v View) AppendJSON(dst []byte) []byte {
+	if v.p == nil {
+		return append(dst, "null"...)
+	}
+	text := v.p.raw[v.at:v.end()]
+	if !utf8.Valid(text) {
+		text = []byte(string([]rune(string(text))))
+	}
+	if v.p.spaced {
+		dst, _ = appendCompact(dst, text) // can't fail: it is a part of JSON text
+		return dst
+	}
+	return append(dst, text...)
+}
+
+// end is where the text of the value ends.
+func (v View) end() int {
+	text := v.p.raw
+	switch text[v.at] {
+	case '{', '[':
+		end, last := v.at+1, 0
+		for last = range v.inside() {
+		}
+		if last > 0 {
+			end = v.child(last).end()
+		}
+		return spaceEnd(text, end) + 1
+	case '"':
+		end, _ := stringEnd(text, v.at+1)
+		return end
+	case 't', 'n':
+		return v.at + 4
+	case 'f':
+		return v.at + 5
+	}
+	return numberEnd(text, v.at)
+}
