@@ -35,7 +35,11 @@ var fileToFile = workload{
 					return nil, err
 				}
 			}
-			used, err := spend(ctx, env, name, args...)
+			p, err := start(ctx, env, name, args...)
+			if err != nil {
+				return nil, err
+			}
+			used, err := p.wait()
 			if err != nil {
 				return nil, err
 			}

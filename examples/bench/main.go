@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"time"
 )
 
 func main() {
@@ -23,7 +24,8 @@ func main() {
 // A workload is one job, and the programs that do it.
 type workload struct {
 	name, about string
-	events      int // by default
+	events      int  // by default
+	once        bool // is enough
 	columns     []column
 	prepare     func(context.Context, *bench) ([]program, error) // the first is the baseline
 }
@@ -42,7 +44,7 @@ type program struct {
 	run  func(context.Context) ([]float64, error)
 }
 
-var workloads = []workload{fileToFile}
+var workloads = []workload{fileToFile, webhooks, deadReceiver}
 
 // bench is what the workloads share.
 type bench struct {
@@ -50,7 +52,8 @@ type bench struct {
 	flowd string // the program
 	n     int    // events
 
-	profiles string // the folder for profiles of flowd, or empty
+	dead     time.Duration // that the receiver is dead
+	profiles string        // the folder for profiles of flowd, or empty
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -60,6 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	set.IntVar(&b.n, "n", 0, "send `N` events (default what the workload says)")
 	count := set.Int("count", 5, "run each program `N` times and tell the median")
 	set.StringVar(&b.dir, "dir", "", "work in `DIR` and leave there what was written (default a folder in the system's own)")
+	set.DurationVar(&b.dead, "dead", time.Minute, "have the receiver of W2-dead refuse connections for `TIME`")
 	set.StringVar(&b.profiles, "profile", "", "leave profiles of flowd in `DIR`; taking them costs some")
 	if err := set.Parse(args); err != nil {
 		return err
@@ -98,6 +102,9 @@ func (b *bench) measure(ctx context.Context, w workload, count int, out io.Write
 	one.dir = filepath.Join(b.dir, w.name)
 	if err := os.MkdirAll(one.dir, 0o700); err != nil {
 		return err
+	}
+	if w.once {
+		count = 1
 	}
 	programs, err := w.prepare(ctx, &one)
 	if err != nil {
