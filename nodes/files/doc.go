@@ -6,9 +6,9 @@
 // In: the follower of a tail (tail.go, follower.go) finds the files of its
 // pattern (scan.go) and goes round them; tailed.go reads one file on from its
 // checkpoint (checkpoint.go, identity_*.go) and notices when it is truncated;
-// framer.go cuts what was read into lines; line.go makes an event of each and
-// puts them in. stdin.go does the same with standard input, which has no
-// checkpoint.
+// framer.go cuts what was read into lines; line.go makes an event of each; put.go
+// puts a batch of them in while the next one is read. stdin.go does the same with
+// standard input, which has no checkpoint.
 //
 // Out: the sink (file.go) makes a line (format.go) and a path (path.go) of each
 // event, and hands the lines of one file to the pool of open files (pool.go),
@@ -24,8 +24,8 @@
 //     the file was truncated or replaced in between.
 //  3. A file that is renamed is read to its end before the one that took its
 //     name is begun.
-//  4. No more is read than is being put in: at most one batch, or 4 MiB, is
-//     ahead of Put.
+//  4. While one batch is being put in, at most one more is taken. A batch has at
+//     most 1024 lines, and 1 MiB and a line.
 //  5. Nothing that an event says makes the sink write outside the folder that
 //     the fixed part of its path names.
 //  6. A file is only ever grown by whole lines, each in one write, whoever

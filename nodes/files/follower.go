@@ -20,7 +20,6 @@ const (
 type follower struct {
 	config TailConfig
 	env    *engine.Env
-	in     engine.Inlet
 	cps    checkpoints
 
 	files []*tailed          // the older before the newer
@@ -29,19 +28,24 @@ type follower struct {
 	long  int                // lines that were too long
 
 	poll  <-chan time.Time // says when to look for files; nil if that is done once
-	chunk []byte
-	batch []*engine.Event // taken, to be put in
-	bytes int             // of them
+	batch []*engine.Event  // taken, to be put in
+	bytes int              // of them
+	putter
+	marks []mark // how far the files are read with what is on its way in
 }
 
 func newFollower(c TailConfig, env *engine.Env, in engine.Inlet) *follower {
 	return &follower{
-		config: c, env: env, in: in, cps: checkpoints{env.Checkpoints},
-		known: map[string]*tailed{}, told: map[string]string{}, chunk: make([]byte, 64<<10),
+		config: c, env: env, cps: checkpoints{env.Checkpoints}, putter: putter{in: in, log: env.Log},
+		known: map[string]*tailed{}, told: map[string]string{},
 	}
 }
 
-func (r *follower) close() {
+// close waits for what is on its way in, and closes the files.
+func (r *follower) close(ctx context.Context) {
+	if marks, err := r.arrive(func() {}); err == nil {
+		r.keep(ctx, marks)
+	}
 	for _, f := range r.files {
 		f.file.Close()
 	}
@@ -120,8 +124,8 @@ func (r *follower) watch(w *fsnotify.Watcher) {
 	}
 }
 
-// round reads at most a batch of each file, puts all in, and reports whether
-// there is more.
+// round reads at most a batch of each file and reports whether there is more. If
+// there is not, all is in.
 func (r *follower) round(ctx context.Context) (more bool, err error) {
 	behind := map[string]bool{} // paths with a file that is not at its end
 	for _, f := range r.files {
@@ -136,16 +140,22 @@ func (r *follower) round(ctx context.Context) (more bool, err error) {
 			behind[f.path], more = true, true
 		}
 	}
-	return more, r.flush(ctx)
+	if !more {
+		return false, r.settle(ctx)
+	}
+	if len(r.batch) > 0 {
+		return true, r.flush(ctx)
+	}
+	return true, nil
 }
 
-// take takes lines of f until its end is reached, or puts them in when they
-// are a full batch.
+// take takes lines of f until its end is reached, or they are a full batch,
+// which it has put in.
 func (r *follower) take(ctx context.Context, f *tailed) (end bool, err error) {
 	for {
 		l, ok := f.framer.next()
 		if !ok {
-			more, err := f.fill(ctx, r.chunk)
+			more, err := f.fill(ctx)
 			if err != nil {
 				if f.told != err.Error() {
 					f.told = err.Error()
@@ -179,49 +189,60 @@ func (r *follower) add(f *tailed, l line) {
 	if e == nil {
 		return
 	}
-	e.ID = lineID(f.stream(), at, l.text)
-	e.Source, e.Type, e.Subject = "tail", r.config.Type, f.path
-	e.Meta = engine.Meta{"path": f.path, "offset": at}
+	e.ID = f.lines.id(at, l.text)
+	e.Source, e.Type, e.Subject, e.Meta = "tail", r.config.Type, f.path, f.meta
 	r.batch = append(r.batch, e)
 	r.bytes += len(l.text)
 }
 
-// flush puts in what was taken, and then saves how far that is. A checkpoint
-// that can't be saved costs no event: at worst some come again, as themselves.
-// It returns an error only when ctx has ended.
+// flush begins to put in what was taken, once what was taken before is in, and
+// saves how far that is. It returns an error only when ctx has ended.
 func (r *follower) flush(ctx context.Context) error {
-	if err := r.put(ctx); err != nil {
+	// Meanwhile new files are opened, since they may be rotated away.
+	safe, err := r.arrive(func() { r.scan(ctx, born) })
+	if err != nil {
 		return err
 	}
-	clear(r.batch)
-	r.batch, r.bytes = r.batch[:0], 0
-	late, cancel := outlast(ctx)
-	defer cancel()
 	for _, f := range r.files {
-		if f.next == f.safe {
-			continue
-		}
-		if err := f.keep(late); err != nil {
-			r.env.Log.Error("some lines will come again after a restart", "error", err)
+		if f.next != f.given {
+			r.marks = append(r.marks, f.mark())
 		}
 	}
+	if len(r.batch) > 0 {
+		r.begin(ctx, r.batch)
+		r.batch, r.bytes = nil, 0
+	}
+	r.keep(ctx, safe)
 	return ctx.Err()
 }
 
-// put puts the batch in. While that takes its time it goes on opening new
-// files, since they may be rotated away in the meantime.
-func (r *follower) put(ctx context.Context) error {
-	if len(r.batch) == 0 {
-		return nil
+// settle puts in what was taken.
+func (r *follower) settle(ctx context.Context) error {
+	if err := r.flush(ctx); err != nil {
+		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- put(ctx, r.in, r.env.Log, r.batch) }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-r.poll:
-			r.scan(ctx, born)
+	return r.flush(ctx)
+}
+
+// arrive waits until what is on its way is in, and returns how far that is. While
+// that takes its time it works whenever it is time to.
+func (r *follower) arrive(work func()) ([]mark, error) {
+	marks := r.marks
+	r.marks = nil
+	return marks, r.end(r.poll, work)
+}
+
+// keep saves how far the files are read. A checkpoint that can't be saved costs
+// no event: at worst some come again, as themselves.
+func (r *follower) keep(ctx context.Context, marks []mark) {
+	if len(marks) == 0 {
+		return
+	}
+	late, cancel := outlast(ctx)
+	defer cancel()
+	for _, m := range marks {
+		if err := m.file.keep(late, m); err != nil {
+			r.env.Log.Error("some lines will come again after a restart", "error", err)
 		}
 	}
 }
@@ -238,7 +259,7 @@ func (r *follower) leave(ctx context.Context) error {
 	if len(left) == 0 {
 		return nil
 	}
-	if err := r.flush(ctx); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
 	r.files = slices.DeleteFunc(r.files, func(f *tailed) bool { return slices.Contains(left, f) })
@@ -276,5 +297,5 @@ func (r *follower) finish(ctx context.Context) error {
 	for _, f := range r.files {
 		r.takeRest(f)
 	}
-	return r.flush(ctx)
+	return r.settle(ctx)
 }

@@ -1,13 +1,16 @@
 package files
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // maxLine is the longest line that becomes an event; longer ones are skipped.
 const maxLine = 16 << 20
 
-// A framer cuts a stream of bytes into lines. It looks at each byte once, and
-// holds no more than the line that is not complete yet, and never more than
-// max bytes and one chunk.
+// A framer cuts a stream of bytes into lines. It looks at each byte once,
+// copies none but those of a line that is not complete yet, and holds never
+// more than max bytes and one read.
 type framer struct {
 	max     int
 	buf     []byte
@@ -18,20 +21,25 @@ type framer struct {
 
 // A line is one line of a stream.
 type line struct {
-	text []byte // without its line end; valid until the next write
+	text []byte // without its line end; valid until there is room for more
 	size int64  // how many bytes of the stream it took up
 	long bool   // it was longer than max, and its text is lost
 }
 
-// write adds what was read. All lines must have been taken before.
-func (f *framer) write(p []byte) {
+// room returns n bytes for what follows, which add then takes. All lines must
+// have been taken before.
+func (f *framer) room(n int) []byte {
 	if f.start > 0 {
 		f.seen -= f.start
 		f.buf = f.buf[:copy(f.buf, f.buf[f.start:])]
 		f.start = 0
 	}
-	f.buf = append(f.buf, p...)
+	f.buf = slices.Grow(f.buf, n)
+	return f.buf[len(f.buf) : len(f.buf)+n]
 }
+
+// add takes the first n bytes of the room.
+func (f *framer) add(n int) { f.buf = f.buf[:len(f.buf)+n] }
 
 // next takes the next complete line.
 func (f *framer) next() (line, bool) {

@@ -2,23 +2,18 @@ package files
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"hash/crc32"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/flowd/flowd/engine"
-)
-
-const (
-	batchLines = 256
-	batchBytes = 4 << 20
 )
 
 // A Format says what a line is.
@@ -82,64 +77,24 @@ func (f Format) event(text []byte) *engine.Event {
 	return &engine.Event{Data: engine.JSON(bytes.ToValidUTF8(text, []byte("\uFFFD")))}
 }
 
-// lineID is the id of the event of a line: the same for the same line of the
-// same stream, another for each other.
-func lineID(stream string, offset int64, text []byte) string {
-	h := sha256.New()
-	h.Write([]byte(stream))
-	h.Write(strconv.AppendInt([]byte{0}, offset, 10))
-	h.Write([]byte{0})
-	h.Write(text)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+// A series names the lines of one stream.
+type series string
+
+// newSeries is the series of the streams of that name, which no other has.
+func newSeries(name string) series {
+	h := sha256.Sum256([]byte(name))
+	return series(hex.EncodeToString(h[:8]))
 }
 
-// put puts a batch in, and tries again until it is safe: what was read of a
-// file that is gone, or of standard input, can't be read a second time. It
-// returns an error only when ctx has ended.
-func put(ctx context.Context, in engine.Inlet, log *slog.Logger, batch []*engine.Event) error {
-	const first, most = time.Second, 30 * time.Second
-	late, cancel := outlast(ctx)
-	defer cancel()
-	for wait := first; len(batch) > 0; wait = min(2*wait, most) {
-		copies := make([]*engine.Event, len(batch)) // an inlet keeps what it is given, also when it fails
-		for i, e := range batch {
-			copies[i] = e.Copy()
-		}
-		err := in.Put(late, copies...)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		log.Warn("waiting to put lines in", "error", err, "events", len(batch), "in", wait)
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// outlast is ctx with some time left after its end: what is being put in then
-// would else be in, and come again since nobody knows.
-func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	const left = time.Second
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(left, cancel) })
-	return late, func() {
-		stop()
-		cancel()
-	}
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// id is the id of the event of a line: the same for the same line of the same
+// stream, another for each other. The place says which line it is; the sum is
+// for a file that was written over and seems to be the one it was.
+func (s series) id(offset int64, text []byte) string {
+	b := make([]byte, 0, 64)
+	b = append(append(b, s...), '-')
+	b = append(strconv.AppendInt(b, offset, 10), '-')
+	b = hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, crc32.Checksum(text, castagnoli)))
+	return string(b)
 }

@@ -67,7 +67,8 @@ func (r *follower) findMoved(ctx context.Context) error {
 	}
 	r.openAll(ctx, away, moved)
 	for _, f := range r.files {
-		f.path, f.gone = all[f.id].Path, time.Now()
+		f.found(all[f.id].Path)
+		f.gone = time.Now()
 	}
 	return nil
 }
@@ -109,7 +110,8 @@ func (r *follower) scan(ctx context.Context, how arrival) {
 	}
 	for _, f := range r.files {
 		if path, ok := at[f.id]; ok {
-			f.path, f.gone = path, time.Time{}
+			f.found(path)
+			f.gone = time.Time{}
 		} else if f.gone.IsZero() {
 			f.gone = time.Now()
 		}

@@ -79,8 +79,8 @@ func (s *stdin) Close() error {
 	return s.release()
 }
 
-// Run puts in line by line, in batches of what has come, without waiting for
-// a batch to be full.
+// Run puts in line by line, in batches of what has come while the one before
+// was on its way.
 func (s *stdin) Run(ctx context.Context, in engine.Inlet) error {
 	select {
 	case s.input.turn <- struct{}{}:
@@ -93,25 +93,30 @@ func (s *stdin) Run(ctx context.Context, in engine.Inlet) error {
 		}
 	}
 	defer func() { <-s.input.turn }()
-	for ctx.Err() == nil {
+	p := putter{in: in, log: s.env.Log}
+	for input := s.input; ; {
 		s.take()
-		if len(s.input.batch) > 0 {
-			if err := put(ctx, in, s.env.Log, s.input.batch); err != nil {
-				return nil // ctx has ended; the batch stays for whoever reads next
-			}
-			s.input.batch, s.input.bytes = nil, 0
-			continue
-		}
-		if s.input.ended {
+		if p.done == nil && !input.give(ctx, &p) && input.ended {
 			return nil
 		}
+		chunks := input.chunks
+		if input.ended || input.full() {
+			chunks = nil
+		}
 		select {
-		case c, ok := <-s.input.chunks:
+		case c, ok := <-chunks:
 			s.receive(c, ok)
+		case err := <-p.done:
+			p.done = nil
+			if !input.arrived(err) {
+				return nil
+			}
 		case <-ctx.Done():
+			for input.arrived(p.end(nil, nil)) && input.give(ctx, &p) { // nobody can read it again
+			}
+			return nil
 		}
 	}
-	return nil
 }
 
 func (s *stdin) receive(c chunk, ok bool) {
@@ -119,7 +124,8 @@ func (s *stdin) receive(c chunk, ok bool) {
 		s.input.ended = true
 		return
 	}
-	s.input.framer.write(c.text)
+	s.input.framer.add(copy(s.input.framer.room(len(c.text)), c.text))
+	s.input.free <- c.text[:cap(c.text)]
 	if c.err != nil {
 		s.env.Log.Error("reading standard input", "error", c.err)
 	}
@@ -128,7 +134,7 @@ func (s *stdin) receive(c chunk, ok bool) {
 // take takes the lines there are, up to a full batch.
 func (s *stdin) take() {
 	in := s.input
-	for len(in.batch) < batchLines && in.bytes < batchBytes {
+	for !in.full() {
 		l, ok := in.framer.next()
 		if !ok && in.ended {
 			l, ok = in.framer.rest()
@@ -146,9 +152,8 @@ func (s *stdin) take() {
 		if e == nil {
 			continue
 		}
-		e.ID = lineID(in.stream, at, l.text)
+		e.ID = in.lines.id(at, l.text)
 		e.Source, e.Type = "stdin", s.config.Type
-		e.Meta = engine.Meta{"offset": at}
 		in.batch = append(in.batch, e)
 		in.bytes += len(l.text)
 	}
@@ -160,14 +165,16 @@ func (s *stdin) take() {
 // with the process, or with the next read after Close.
 type input struct {
 	turn   chan struct{} // full while a node reads; what follows is that node's
-	stream string
+	lines  series
 	framer framer
-	next   int64 // where the next line begins
-	batch  []*engine.Event
-	bytes  int
+	next   int64           // where the next line begins
+	batch  []*engine.Event // taken, to be put in
+	bytes  int             // of them
+	given  []*engine.Event // on their way in, before batch; nil if none are
 	ended  bool
 
-	chunks chan chunk // closed at the end
+	chunks chan chunk  // closed at the end
+	free   chan []byte // to read into
 	closed chan struct{}
 }
 
@@ -178,8 +185,11 @@ type chunk struct {
 
 func newInput(from io.Reader) *input {
 	in := &input{
-		turn: make(chan struct{}, 1), stream: newGeneration(), framer: framer{max: maxLine},
-		chunks: make(chan chunk), closed: make(chan struct{}),
+		turn: make(chan struct{}, 1), lines: newSeries(newGeneration()), framer: framer{max: maxLine},
+		chunks: make(chan chunk), free: make(chan []byte, 2), closed: make(chan struct{}),
+	}
+	for range cap(in.free) {
+		in.free <- make([]byte, mostRead)
 	}
 	go in.read(from)
 	return in
@@ -187,8 +197,7 @@ func newInput(from io.Reader) *input {
 
 func (in *input) read(from io.Reader) {
 	defer close(in.chunks)
-	for {
-		buf := make([]byte, 64<<10)
+	for buf := range in.free {
 		n, err := from.Read(buf)
 		c := chunk{text: buf[:n]}
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -203,6 +212,31 @@ func (in *input) read(from io.Reader) {
 			return
 		}
 	}
+}
+
+// full reports whether no more lines are to be taken.
+func (in *input) full() bool { return len(in.batch) >= batchLines || in.bytes >= batchBytes }
+
+// give begins to put in what was taken, and reports whether that is anything.
+func (in *input) give(ctx context.Context, p *putter) bool {
+	if in.given == nil {
+		in.given, in.batch, in.bytes = in.batch, nil, 0
+	}
+	if in.given != nil {
+		p.begin(ctx, in.given)
+	}
+	return in.given != nil
+}
+
+// arrived reports whether what was given is in. If not, it stays for whoever
+// reads next.
+func (in *input) arrived(err error) bool {
+	if err != nil {
+		in.given = anew(in.given)
+		return false
+	}
+	in.given = nil
+	return true
 }
 
 // Close lets go of the goroutine that reads.

@@ -101,7 +101,7 @@ func (t *tail) Open(_ context.Context, env *engine.Env) error {
 
 func (t *tail) Run(ctx context.Context, in engine.Inlet) error {
 	f := newFollower(t.config, t.env, in)
-	defer f.close()
+	defer f.close(ctx)
 	err := f.start(ctx)
 	if err == nil {
 		if t.config.Follow {

@@ -43,7 +43,7 @@ func TestAFileIsReadToItsEndAndFinished(t *testing.T) {
 		t.Error(diff)
 	}
 	e := got.Events()[1]
-	if e.Source != "tail" || e.Type != "line" || e.Subject != path || e.Meta["path"] != path || e.Meta["offset"] != int64(5) {
+	if e.Source != "tail" || e.Type != "line" || e.Subject != path || e.Meta["path"] != path || !strings.Contains(e.ID, "-5-") {
 		t.Errorf("the event is %+v", e)
 	}
 }
@@ -399,6 +399,55 @@ func (in blockedInlet) Ask(context.Context, *engine.Event) (engine.Answer, error
 	return engine.Answer{}, engine.ErrNoAnswer
 }
 
+// turnInlet takes a batch whenever it is told to.
+type turnInlet struct {
+	enginetest.Inlet
+	began chan struct{}
+	turn  chan struct{}
+}
+
+func (in *turnInlet) Put(ctx context.Context, batch ...*engine.Event) error {
+	in.began <- struct{}{}
+	select {
+	case <-in.turn:
+	case <-ctx.Done():
+	}
+	return in.Inlet.Put(ctx, batch...)
+}
+
+func TestACheckpointIsBehindWhatIsInWhileMoreIsRead(t *testing.T) {
+	const batches = 3
+	path := in(t.TempDir(), "a.log")
+	line := "0123456789abcde\n"
+	appendTo(t, path, strings.Repeat(line, batches*batchLines))
+	env := newEnv(t)
+	got := &turnInlet{began: make(chan struct{}, batches), turn: make(chan struct{}, batches)}
+	start(t, tailOf(path), env, got)
+	offset := func() int64 {
+		all, err := checkpoints{env.Checkpoints}.all(t.Context())
+		must(t, err)
+		for _, cp := range all {
+			return cp.Offset
+		}
+		return 0
+	}
+	for n := range batches {
+		<-got.began
+		want := int64(n * batchLines * len(line))
+		for begin := time.Now(); offset() != want; time.Sleep(time.Millisecond) {
+			if time.Since(begin) > 10*time.Second {
+				t.Fatalf("with %d batches in, the checkpoint is at %d, want %d", n, offset(), want)
+			}
+		}
+		got.turn <- struct{}{}
+	}
+	for i, e := range got.Wait(t.Context(), batches*batchLines) {
+		if want := "-" + strconv.Itoa(i*len(line)) + "-"; !strings.Contains(e.ID, want) {
+			t.Fatalf("event %d has the id %q, want %s in it", i, e.ID, want)
+		}
+	}
+}
+
 // countingInlet forgets what it is given.
 type countingInlet struct {
 	blockedInlet
@@ -591,7 +640,7 @@ func FuzzFramer(f *testing.F) {
 		}
 		for rest := stream; len(rest) > 0; {
 			n := min(len(rest), int(step)+1)
-			fr.write(rest[:n])
+			fr.add(copy(fr.room(n), rest[:n]))
 			rest = rest[n:]
 			for l, ok := fr.next(); ok; l, ok = fr.next() {
 				take(l)
@@ -626,7 +675,7 @@ func TestAFileThatIsGoneAndQuietIsLeft(t *testing.T) {
 	env := newEnv(t)
 	var got enginetest.Inlet
 	r := newFollower(TailConfig{Path: path, Format: formatText, Type: "line", StartAt: "beginning"}, env, &got)
-	defer r.close()
+	defer r.close(t.Context())
 	must(t, r.start(t.Context()))
 	round := func(want int) {
 		t.Helper()

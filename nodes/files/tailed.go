@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/flowd/flowd/engine"
 )
 
 // A tailed is one file that is being read, from its checkpoint on.
@@ -17,9 +19,11 @@ type tailed struct {
 	path       string // where it was found last
 	file       *os.File
 	generation string
-	head       []byte // the first bytes that were read of it, at most headBytes
-	safe       int64  // up to here its lines were put in
-	next       int64  // up to here its lines were taken; the framer holds what follows
+	lines      series      // of what it holds now
+	meta       engine.Meta // of its events
+	head       []byte      // the first bytes that were read of it, at most headBytes
+	given      int64       // up to here its lines were given on, to be put in
+	next       int64       // up to here its lines were taken; the framer holds what follows
 	framer     framer
 
 	ended os.FileInfo // as it was when its end was reached; nil while there may be more
@@ -27,6 +31,12 @@ type tailed struct {
 	gone  time.Time   // since when its path is not its own any more; zero while it is
 	told  string      // the trouble with it that was logged
 }
+
+// So much is read at a time, at least and at most.
+const (
+	leastRead = 512
+	mostRead  = 64 << 10
+)
 
 // An arrival is how a file came to be read. It matters where the file has no
 // checkpoint.
@@ -50,7 +60,8 @@ func openTailed(ctx context.Context, cps checkpoints, path string, how arrival) 
 	if err != nil {
 		return nil, err
 	}
-	f := &tailed{checkpoints: cps, path: path, file: file, framer: framer{max: maxLine}, grown: time.Now()}
+	f := &tailed{checkpoints: cps, file: file, framer: framer{max: maxLine}, grown: time.Now()}
+	f.found(path)
 	if err := f.resume(ctx, how); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -66,6 +77,7 @@ func (f *tailed) resume(ctx context.Context, how arrival) error {
 		return errNotRegular
 	}
 	f.id = identify(f.path, info)
+	f.hold("")
 	head, err := f.readHead(headBytes)
 	if err != nil {
 		return err
@@ -79,28 +91,59 @@ func (f *tailed) resume(ctx context.Context, how arrival) error {
 	case how == moved && (!known || cp.Head == 0):
 		return errAnother
 	case known:
-		f.safe, f.next, f.generation = cp.Offset, cp.Offset, cp.Generation
+		f.next = cp.Offset
+		f.hold(cp.Generation)
 	case cp != nil, how == born:
-		f.generation = newGeneration()
+		f.hold(newGeneration())
 	case how == presentAtEnd:
 		if f.next, err = lastLineEnd(f.file, info.Size()); err != nil {
 			return err
 		}
 	}
 	f.head = head
-	f.head = f.taken()
+	f.head = f.taken(f.next)
 	if known {
+		f.given = f.next
 		return nil
 	}
-	return f.keep(ctx)
+	return f.keep(ctx, f.mark())
 }
 
-// keep saves that every line taken is safe.
-func (f *tailed) keep(ctx context.Context) error {
-	f.safe = f.next
-	head := f.taken()
+// found says where the file is now.
+func (f *tailed) found(path string) {
+	if path != f.path {
+		f.path, f.meta = path, engine.Meta{"path": path}
+	}
+}
+
+// hold says what the file holds from now on.
+func (f *tailed) hold(generation string) {
+	f.generation = generation
+	f.lines = newSeries(f.id + "/" + generation)
+}
+
+// A mark is a place in what a file holds.
+type mark struct {
+	file       *tailed
+	generation string
+	at         int64
+}
+
+// mark says that every line taken is given on.
+func (f *tailed) mark() mark {
+	f.given = f.next
+	return mark{f, f.generation, f.next}
+}
+
+// keep saves that every line before m is safe, unless the file holds something
+// else now.
+func (f *tailed) keep(ctx context.Context, m mark) error {
+	if m.generation != f.generation {
+		return nil
+	}
+	head := f.taken(m.at)
 	err := f.save(ctx, f.id, checkpoint{
-		Path: f.path, Generation: f.generation, Offset: f.safe, Head: len(head), Sum: sum(head),
+		Path: f.path, Generation: m.generation, Offset: m.at, Head: len(head), Sum: sum(head),
 	})
 	if err != nil {
 		return fmt.Errorf("saving how far %s was read: %w", f.path, err)
@@ -108,11 +151,8 @@ func (f *tailed) keep(ctx context.Context) error {
 	return nil
 }
 
-// stream names what the file holds now, for the ids of its lines.
-func (f *tailed) stream() string { return f.id + "/" + f.generation }
-
-// fill reads on, by way of buf, and reports whether there was more.
-func (f *tailed) fill(ctx context.Context, buf []byte) (more bool, err error) {
+// fill reads on, and reports whether there was more.
+func (f *tailed) fill(ctx context.Context) (more bool, err error) {
 	info, err := f.file.Stat()
 	if err != nil {
 		return false, err
@@ -121,6 +161,7 @@ func (f *tailed) fill(ctx context.Context, buf []byte) (more bool, err error) {
 		return false, nil
 	}
 	at := f.next + f.framer.pending()
+	buf := f.framer.room(int(min(max(info.Size()-at, leastRead), mostRead)))
 	n, err := f.file.ReadAt(buf, at)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
@@ -145,7 +186,7 @@ func (f *tailed) fill(ctx context.Context, buf []byte) (more bool, err error) {
 	if at == int64(len(f.head)) {
 		f.head = append(f.head, buf[:min(n, headBytes-len(f.head))]...)
 	}
-	f.framer.write(buf[:n])
+	f.framer.add(n)
 	return true, nil
 }
 
@@ -165,18 +206,18 @@ func (f *tailed) unchanged(head []byte, size int64) (bool, error) {
 // lines have other ids than those that stood there before.
 func (f *tailed) goBack(ctx context.Context) error {
 	f.framer = framer{max: f.framer.max}
-	f.head, f.ended = f.taken(), nil
+	f.head, f.ended = f.taken(f.next), nil
 	same, err := f.unchanged(f.head, f.next)
 	if err != nil || same && f.next > 0 {
 		return err
 	}
-	f.generation = newGeneration()
+	f.hold(newGeneration())
 	f.head, f.next = nil, 0
-	return f.keep(ctx)
+	return f.keep(ctx, f.mark())
 }
 
-// taken is what of head belongs to lines that were taken.
-func (f *tailed) taken() []byte { return f.head[:min(int64(len(f.head)), f.next)] }
+// taken is what of head is before a place.
+func (f *tailed) taken(at int64) []byte { return f.head[:min(int64(len(f.head)), at)] }
 
 func (f *tailed) readHead(n int) ([]byte, error) {
 	head := make([]byte, n)
