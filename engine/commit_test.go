@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func (c shakyCursor) Commit(ctx context.Context, o engine.Offset) error {
 func startWith(t *testing.T, store engine.Store, yaml string) *running {
 	t.Helper()
 	r := &running{bench: newBench(), store: store, ended: make(chan error, 1)}
-	r.Engine = engine.New(r.registry(), engine.Options{Store: store, Log: slog.New(slog.DiscardHandler), Drain: 2 * time.Second})
+	r.Engine = engine.New(r.registry(), engine.Options{Store: store, Log: slog.New(slog.DiscardHandler), Drain: drain})
 	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestALaneThatIsHeldUpHoldsUpTheOthersBeforeTooMuchWouldComeTwice(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := startWith(t, j, "flows: {f: {lanes: 4, order_by: type, nodes: [feed, {collect: one}]}}")
+	r := startWith(t, j, "flows: {f: {lanes: 8, order_by: type, nodes: [feed, {collect: one}]}}")
 	var mended atomic.Bool
 	r.failWith(func(_ string, e *engine.Event) error {
 		if e.Type == "stuck" && !mended.Load() {
@@ -95,19 +96,21 @@ func TestALaneThatIsHeldUpHoldsUpTheOthersBeforeTooMuchWouldComeTwice(t *testing
 		return nil
 	})
 	r.put(t, &engine.Event{ID: "stuck", Type: "stuck"})
-	key, sent := "", 0
-	for len(r.ids("one")) == 0 { // until a key is of another lane
-		key = fmt.Sprint(sent)
-		r.put(t, &engine.Event{ID: key, Type: key})
-		sent++
-		time.Sleep(20 * time.Millisecond)
+	const sent = 100
+	for i := range sent {
+		r.put(t, &engine.Event{ID: fmt.Sprint(i), Type: fmt.Sprint(i)})
 	}
+	key := r.wait(t, "one", sent/2)[0] // about one in eight is of the lane that is held up
 	const more = 20_000
-	for i := range more {
-		r.put(t, &engine.Event{ID: fmt.Sprint("more ", i), Type: key})
+	batch := make([]*engine.Event, more)
+	for i := range batch {
+		batch[i] = &engine.Event{ID: fmt.Sprint("more ", i), Type: key}
+	}
+	for part := range slices.Chunk(batch, 500) {
+		r.put(t, part...)
 	}
 	time.Sleep(50 * time.Millisecond)
-	if got := len(r.ids("one")); got > 4*4*256 {
+	if got := len(r.ids("one")); got > 8*4*256 {
 		t.Errorf("%d events are delivered and can't be committed", got)
 	}
 	mended.Store(true)

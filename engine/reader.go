@@ -114,8 +114,12 @@ func (c *crew) work() error {
 		case <-ctx.Done():
 		}
 	})
+	ahead := readAhead
+	if c.plan.lanes > 1 { // one that is held up must not hold up the reader
+		ahead = inHand * batchSize
+	}
 	for range c.plan.lanes {
-		jobs := make(chan job, readAhead)
+		jobs := make(chan job, ahead)
 		c.jobs = append(c.jobs, jobs)
 		lanes.Go(func() { c.walk(ctx, jobs, cancel) })
 	}
