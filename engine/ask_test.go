@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,7 +15,8 @@ import (
 	"github.com/flowd/flowd/engine"
 )
 
-// webSource takes posts at its path, and asks at path/ask.
+// webSource takes posts at its path, and asks at path/ask, for a moment if the
+// event is late.
 type webSource struct {
 	engine.Routed
 	path string
@@ -28,7 +28,11 @@ func (s *webSource) Routes(in engine.Inlet) []engine.Route {
 			return engine.Accepted(in.Put(r.Context(), &engine.Event{ID: string(body), Type: "t"}))
 		}},
 		{Path: s.path + "/ask", Serve: func(r *http.Request, body []byte) engine.Answer {
-			ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
+			limit := time.Minute
+			if string(body) == "late" {
+				limit = 50 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
 			a, err := in.Ask(ctx, &engine.Event{ID: string(body), Type: "t"})
 			if err != nil {
@@ -54,16 +58,6 @@ func (s *replier) Write(ctx context.Context, batch []*engine.Event) error {
 	return err
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func post(t *testing.T, url, body string) (int, string) {
 	t.Helper()
 	resp, err := http.Post(url, "text/plain", strings.NewReader(body))
@@ -85,9 +79,8 @@ func wantAnswer(t *testing.T, url, body string, status int, text string) {
 
 func TestARequestIsAnsweredByTheFlowThoughASinkIsDown(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
-	r := start(t, fmt.Sprintf(`
-server: {listen: %s}
+	r := start(t, `
+server: {listen: 127.0.0.1:0}
 flows:
   f:
     nodes:
@@ -96,7 +89,8 @@ flows:
       - collect: one
         from: web
         when: stuck
-`, address))
+`)
+	address := r.Address()
 	r.failWith(func(name string, e *engine.Event) error {
 		if name == "one" {
 			return engine.Unavailable(errors.New("down"), 0)
@@ -119,33 +113,35 @@ flows:
 
 func TestARequestThatNothingAnswersIsToldWhy(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
-	r := start(t, fmt.Sprintf(`
-server: {listen: %s}
+	r := start(t, `
+server: {listen: 127.0.0.1:0}
 flows:
   answers:
     nodes:
       - web: /a
       - tag: x
-        when: 1 2 3
+        when: 1 2 late
       - reply: answered
-        when: "1 3"
+        when: 1 late
         retry: {attempts: 1}
   silent:
     nodes: [{web: /b}, {collect: silent}]
-`, address))
+`)
+	address := r.Address()
+	told := make(chan struct{}) // that it is late
 	r.failWith(func(name string, e *engine.Event) error {
 		switch {
 		case name == "x" && e.ID == "2":
 			return errors.New("no good")
-		case name == "answered" && e.ID == "3":
-			time.Sleep(600 * time.Millisecond)
+		case name == "answered" && e.ID == "late":
+			<-told
 		}
 		return nil
 	})
 	wantAnswer(t, "http://"+address+"/a/ask", "1", 200, "1")
 	wantAnswer(t, "http://"+address+"/a/ask", "2", http.StatusTeapot, "no good")
-	wantAnswer(t, "http://"+address+"/a/ask", "3", http.StatusTeapot, context.DeadlineExceeded.Error())
+	wantAnswer(t, "http://"+address+"/a/ask", "late", http.StatusTeapot, context.DeadlineExceeded.Error())
+	close(told)
 	wantAnswer(t, "http://"+address+"/a/ask", "4", http.StatusTeapot, engine.ErrNoAnswer.Error())
 	wantAnswer(t, "http://"+address+"/b/ask", "5", http.StatusTeapot, engine.ErrNoAnswer.Error())
 	want(t, r.wait(t, "silent", 1), "5")
@@ -154,8 +150,8 @@ flows:
 
 func TestTheListenerAnswersWhatIsNotForASource(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
-	r := start(t, fmt.Sprintf("server: {listen: %s, max_body: 8}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}, g: {nodes: [{web: /in}, {collect: two}]}}", address))
+	r := start(t, "server: {listen: 127.0.0.1:0, max_body: 8}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}, g: {nodes: [{web: /in}, {collect: two}]}}")
+	address := r.Address()
 	wantAnswer(t, "http://"+address+"/in", "1", 200, "")
 	want(t, r.wait(t, "one", 1), "1")
 	want(t, r.wait(t, "two", 1), "1") // both flows take the path
@@ -173,10 +169,9 @@ func TestTheListenerAnswersWhatIsNotForASource(t *testing.T) {
 
 func TestTwentyReloadsUnderLoadRefuseLoseAndDoubleNothing(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
 	yaml := func(i int) string {
 		return fmt.Sprintf(`
-server: {listen: %s, max_body: %d}
+server: {listen: 127.0.0.1:0, max_body: %d}
 flows:
   f:
     lanes: %d
@@ -187,9 +182,10 @@ flows:
       - tag: v%d
       - collect: sink
         id: sink-%d
-`, address, 1000+i, 1+i%2, i%3, i, i%2)
+`, 1000+i, 1+i%2, i%3, i, i%2)
 	}
 	r := start(t, yaml(0))
+	address := r.Address()
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	var sent atomic.Int64
@@ -209,7 +205,7 @@ flows:
 		})
 	}
 	for i := 1; i <= 20; i++ {
-		time.Sleep(20 * time.Millisecond)
+		until(t, "more requests have come", func() bool { return sent.Load() >= int64(8*i) })
 		if _, err := r.Apply(t.Context(), document(t, yaml(i))); err != nil {
 			t.Fatal(err)
 		}
@@ -225,14 +221,11 @@ flows:
 			t.Errorf("event %d was delivered %d times", n+1, c)
 		}
 	}
-	if sent.Load() < 100 {
-		t.Errorf("only %d requests: the test shows nothing", sent.Load())
-	}
 }
 
 func TestARequestThatWaitsForASinkThatIsDownWhenTheEngineEndsIsToldToComeAgain(t *testing.T) {
-	address := freeAddress(t)
-	r := start(t, "server: {listen: \""+address+"\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	r := startDraining(t, 10*time.Millisecond, "server: {listen: 127.0.0.1:0}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	address := r.Address()
 	r.failWith(down("one"))
 	answers := make(chan int, 1)
 	go func() {
@@ -245,7 +238,7 @@ func TestARequestThatWaitsForASinkThatIsDownWhenTheEngineEndsIsToldToComeAgain(t
 		defer resp.Body.Close()
 		answers <- resp.StatusCode
 	}()
-	time.Sleep(100 * time.Millisecond)
+	r.waitFailed(t, "one")
 	r.stop()
 	if status := <-answers; status != http.StatusServiceUnavailable {
 		t.Errorf("answered %d, want 503", status)

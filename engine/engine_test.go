@@ -28,14 +28,15 @@ type bench struct {
 	mu   sync.Mutex
 	got  map[string][]*engine.Event // by the collect node's name
 	news chan struct{}
-	feed chan []*engine.Event // what feed sources put in
+	feed chan feeding // what feed sources put in
 	fail func(name string, e *engine.Event) error
+	bad  map[string]bool // the nodes that fail has failed
 
 	opened, closed atomic.Int64
 }
 
 func newBench() *bench {
-	return &bench{got: map[string][]*engine.Event{}, news: make(chan struct{}, 1), feed: make(chan []*engine.Event)}
+	return &bench{got: map[string][]*engine.Event{}, news: make(chan struct{}, 1), feed: make(chan feeding), bad: map[string]bool{}}
 }
 
 type nameConfig struct {
@@ -48,7 +49,7 @@ func (b *bench) registry() *engine.Registry {
 		engine.Queue,
 		engine.SourceSpec[nameConfig]{
 			About: engine.About{Type: "feed"},
-			New:   func(nameConfig) (engine.Source, error) { return feedSource{b}, nil },
+			New:   func(nameConfig) (engine.Source, error) { return &feedSource{b: b}, nil },
 		},
 		engine.SourceSpec[nameConfig]{
 			About: engine.About{Type: "web"},
@@ -103,20 +104,41 @@ func (b *bench) failure(name string, e *engine.Event) error {
 	if fail == nil {
 		return nil
 	}
-	return fail(name, e)
+	err := fail(name, e)
+	if err != nil {
+		b.mu.Lock()
+		b.bad[name] = true
+		b.mu.Unlock()
+	}
+	return err
 }
 
 func (b *bench) failWith(fail func(name string, e *engine.Event) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.fail = fail
+	b.fail, b.bad = fail, map[string]bool{}
+}
+
+// waitFailed waits until a node has failed as it was told to.
+func (b *bench) waitFailed(t *testing.T, name string) {
+	t.Helper()
+	until(t, name+" has failed", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.bad[name]
+	})
+}
+
+// events are those that the sink has got.
+func (b *bench) events(name string) []*engine.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.got[name])
 }
 
 func (b *bench) ids(name string) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	var ids []string
-	for _, e := range b.got[name] {
+	for _, e := range b.events(name) {
 		ids = append(ids, e.ID)
 	}
 	return ids
@@ -125,7 +147,7 @@ func (b *bench) ids(name string) []string {
 // wait waits until the sink has n events.
 func (b *bench) wait(t *testing.T, name string, n int) []string {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(b.ids(name)) < n {
 		select {
 		case <-b.news:
@@ -137,16 +159,32 @@ func (b *bench) wait(t *testing.T, name string, n int) []string {
 	return b.ids(name)
 }
 
-type feedSource struct{ b *bench }
+// A feeding is a batch for any feed source, which says what flow it is of.
+type feeding struct {
+	batch []*engine.Event
+	flow  chan string
+}
 
-func (s feedSource) Run(ctx context.Context, in engine.Inlet) error {
+type feedSource struct {
+	b    *bench
+	flow string
+}
+
+func (s *feedSource) Open(_ context.Context, env *engine.Env) error {
+	s.flow = env.Flow
+	return nil
+}
+
+func (s *feedSource) Run(ctx context.Context, in engine.Inlet) error {
 	for {
 		select {
-		case batch := <-s.b.feed:
-			if batch == nil {
+		case f := <-s.b.feed:
+			if ctx.Err() != nil { // it is another's
+				s.b.feed <- f
 				return nil
 			}
-			if err := in.Put(ctx, batch...); err != nil {
+			f.flow <- s.flow
+			if err := in.Put(ctx, f.batch...); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -234,13 +272,23 @@ type running struct {
 	stop  context.CancelFunc
 }
 
+// drain is far longer than a busy machine takes to end an engine in which
+// nothing hangs.
+const drain = time.Minute
+
 // start runs a document of flows given as YAML. It may have more types of node
 // than those of the bench.
 func start(t *testing.T, yaml string, more ...engine.Declaration) *running {
 	t.Helper()
+	return startDraining(t, drain, yaml, more...)
+}
+
+// startDraining is start with a time for what is in hand at the end.
+func startDraining(t *testing.T, drain time.Duration, yaml string, more ...engine.Declaration) *running {
+	t.Helper()
 	r := &running{bench: newBench(), store: engine.MemoryStore(), ended: make(chan error, 1)}
 	r.Engine = engine.New(r.registry().With(more...), engine.Options{
-		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: 2 * time.Second,
+		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: drain,
 	})
 	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
 		t.Fatal(err)
@@ -252,7 +300,7 @@ func start(t *testing.T, yaml string, more ...engine.Declaration) *running {
 		cancel()
 		select {
 		case <-r.ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(2 * drain):
 			t.Error("the engine did not stop")
 		}
 	})
@@ -280,7 +328,7 @@ func loaded(t *testing.T, yaml string) (*flows.Document, flows.Diagnostics) {
 // waitLetters waits for the first dead letter.
 func (r *running) waitLetters(t *testing.T) []engine.DeadLetter {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if letters := r.letters(t); len(letters) > 0 {
 			return letters
 		}
@@ -298,13 +346,29 @@ func (r *running) letters(t *testing.T) []engine.DeadLetter {
 	return letters
 }
 
+// put has a source put events in. It returns when they are in the log.
 func (r *running) put(t *testing.T, batch ...*engine.Event) {
 	t.Helper()
+	before := r.ends()
+	f := feeding{batch, make(chan string, 1)}
 	select {
-	case r.feed <- batch:
-	case <-time.After(10 * time.Second):
+	case r.feed <- f:
+	case <-time.After(time.Minute):
 		t.Fatal("the source takes no more")
 	}
+	flow := <-f.flow
+	until(t, "the events are in the log", func() bool {
+		return r.ends()[flow] >= before[flow]+engine.Offset(len(batch))
+	})
+}
+
+// ends are those of the logs of all flows.
+func (r *running) ends() map[string]engine.Offset {
+	ends := map[string]engine.Offset{}
+	for _, f := range r.Flows() {
+		ends[f.Name] = f.Cursors[0].End
+	}
+	return ends
 }
 
 func want(t *testing.T, got []string, wanted ...string) {
@@ -329,10 +393,10 @@ flows:
 	r.put(t, events(1, 2, 3)...)
 	want(t, r.wait(t, "one", 3), "1", "2", "3")
 	want(t, r.wait(t, "two", 3), "1", "2", "3")
-	if got := r.got["one"][0].Subject; got != "ab" {
+	if got := r.events("one")[0].Subject; got != "ab" {
 		t.Errorf("one got %q, want what both tags made", got)
 	}
-	if got := r.got["two"][0].Subject; got != "a" {
+	if got := r.events("two")[0].Subject; got != "a" {
 		t.Errorf("two got %q, want what the first tag made", got)
 	}
 }
@@ -345,7 +409,7 @@ func TestRunReturnsOnceEverySourceHasFinishedAndAllIsDelivered(t *testing.T) {
 			t.Error(err)
 		}
 		r.ended <- nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("still running")
 	}
 	want(t, r.ids("one"), "1", "2", "3", "4", "5")
@@ -370,7 +434,7 @@ flows:
 	want(t, r.wait(t, "all", 4), "1", "2", "3", "4")
 	want(t, r.ids("some"), "1", "2")
 	var tagged []string
-	for _, e := range r.got["all"] {
+	for _, e := range r.events("all") {
 		tagged = append(tagged, e.Subject)
 	}
 	want(t, tagged, "", "x", "", "x")
@@ -391,7 +455,7 @@ flows:
 	r.put(t, events(1)...)
 	want(t, r.wait(t, "errors", 1), "1")
 	want(t, r.ids("all"))
-	if f := r.got["errors"][0].Failure; f == nil || f.Node != "tag" || !strings.Contains(f.Message, "boom") {
+	if f := r.events("errors")[0].Failure; f == nil || f.Node != "tag" || !strings.Contains(f.Message, "boom") {
 		t.Errorf("the event carries %+v", f)
 	}
 	if len(r.letters(t)) != 0 {
@@ -552,7 +616,7 @@ func TestWithSeveralLanesEqualKeysKeepTheirOrder(t *testing.T) {
 	r.put(t, batch...)
 	r.wait(t, "one", n)
 	last := map[string]int{}
-	for _, e := range r.got["one"] {
+	for _, e := range r.events("one") {
 		var i int
 		fmt.Sscan(e.ID, &i)
 		if before, ok := last[e.Type]; ok && before >= i {
@@ -575,7 +639,7 @@ func TestATapShowsWhatANodePassesOn(t *testing.T) {
 		if e.ID != "1" || e.Subject != "x" {
 			t.Errorf("saw %+v", e)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("saw nothing")
 	}
 	if _, _, ok := r.Tap("f", "nobody", 1); ok {

@@ -134,7 +134,7 @@ func startKept(t *testing.T, room int, yaml string) (*running, *keeper) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came to this: " + what)
 		}
@@ -223,7 +223,7 @@ func TestAFlowStopsAtOnceWhileAHolderIsFull(t *testing.T) {
 	start := time.Now()
 	r.stop()
 	err := <-r.ended
-	if took := time.Since(start); err != nil || took > time.Second {
+	if took := time.Since(start); err != nil || took > drain/2 {
 		t.Errorf("it took %s: %v", took, err)
 	}
 	r.ended <- nil

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,11 +146,7 @@ flows:
 	} {
 		r.apply(t, change.document)
 		// A flow that goes has its cursors until it has delivered all.
-		for deadline := time.Now().Add(5 * time.Second); !cmp.Equal(change.want, r.Orphans()); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: got %v, want %v", change.document, r.Orphans(), change.want)
-			}
-		}
+		until(t, fmt.Sprintf("with %s, %v waits", change.document, change.want), func() bool { return cmp.Equal(change.want, r.Orphans()) })
 	}
 	if n, err := r.Forget(t.Context(), "g"); n != 2 || err != nil {
 		t.Errorf("got %d and %v, want 2 events", n, err)

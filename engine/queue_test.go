@@ -86,7 +86,7 @@ func TestRunWaitsForWhatIsBehindQueues(t *testing.T) {
 			t.Error(err)
 		}
 		r.ended <- nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("still running")
 	}
 	want(t, r.ids("one"), "1", "2", "3", "4", "5")
@@ -134,7 +134,7 @@ flows:
 	})
 	r.put(t, events(1)...)
 	want(t, r.wait(t, "late", 1), "1")
-	e := r.got["late"][0]
+	e := r.events("late")[0]
 	if e.Node != "feed" || e.Failure == nil || e.Failure.Node != "tag" || e.Failure.Message != "no good" {
 		t.Errorf("the event has node %q and failure %+v", e.Node, e.Failure)
 	}

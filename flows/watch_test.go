@@ -75,7 +75,7 @@ func expectChange(t *testing.T, changes <-chan *Document) *Document {
 	select {
 	case doc := <-changes:
 		return doc
-	case <-time.After(4 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no change was told")
 		return nil
 	}
@@ -269,7 +269,7 @@ func TestAChangeSinceTheDocumentWasReadIsNoticed(t *testing.T) {
 	d.write("flows.yaml", aFlow)
 	doc, _ := Load([]string{d.in("flows.yaml")}, os.LookupEnv)
 	d.write("flows.yaml", strings.ReplaceAll(aFlow, "a:", "b:"))
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	told := false
 	doc.Watch(ctx, func() *Document {
@@ -309,7 +309,7 @@ func TestCallsNeverOverlapAndAChangeMeanwhileIsNotForgotten(t *testing.T) {
 	}()
 	time.Sleep(150 * time.Millisecond)
 	d.write("flows.yaml", "# two\n"+aFlow)
-	for end := time.Now().Add(4 * time.Second); calls.Load() < 2 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); calls.Load() < 2 && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	time.Sleep(500 * time.Millisecond)
@@ -330,7 +330,7 @@ func TestWhereTheSystemTellsNothingItLooksItself(t *testing.T) {
 	if got := w.interval(); got != polling {
 		t.Errorf("looks every %v", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	time.AfterFunc(200*time.Millisecond, func() { d.write("flows.yaml", "# two\n"+aFlow) })
 	told := false

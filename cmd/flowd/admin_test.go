@@ -25,7 +25,7 @@ func getUntil(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: get URL TEXT|STATUS [TOKEN]")
 	}
 	var got string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		req, err := http.NewRequest("GET", args[0], nil)
 		ts.Check(err)
 		if len(args) == 3 {

@@ -162,7 +162,7 @@ func failDisk(t *testing.T, kind string, every int64) {
 	time.Sleep(150 * time.Millisecond)
 	fs.Fault(nil)
 	before := len(l.acknowledged())
-	for deadline := time.Now().Add(10 * time.Second); len(l.acknowledged()) < before+20; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(l.acknowledged()) < before+20; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no events are taken any more after %d faults: %v", failed.Load(), j.Health())
 		}

@@ -74,7 +74,7 @@ func postWhile(ts *testscript.TestScript, args []string, enough func(status int)
 	if len(args) != 3 {
 		ts.Fatalf("want URL BODY STATUS")
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		resp, err := http.Post(args[0], "application/json", strings.NewReader(args[1]))
 		if err != nil {
 			body = err.Error()
@@ -102,7 +102,7 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: waitfor FILE TEXT")
 	}
 	var text []byte
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		text, _ = os.ReadFile(ts.MkAbs(args[0]))
 		if strings.Contains(string(text), args[1]) {
 			return

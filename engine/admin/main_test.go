@@ -149,7 +149,7 @@ func (w *world) put(e *engine.Event) {
 	w.t.Helper()
 	select {
 	case w.feed <- e:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		w.t.Fatal("no source takes the event")
 	}
 }
@@ -170,7 +170,7 @@ func (w *world) delivered() []string {
 // until waits until ok.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("never: %s", what)
 		}

@@ -21,7 +21,7 @@ func (w *world) serve() *admin.Server {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		s.Shutdown(ctx)
 	})
@@ -104,7 +104,7 @@ func TestTapsEndWithTheServerAndWithTheirClient(t *testing.T) {
 	w.until("two taps", func() bool { return w.metric("flowd_taps") == "2" })
 	other.Body.Close()
 	w.until("the client is gone", func() bool { return w.metric("flowd_taps") == "1" })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s.Shutdown(ctx)
 	if ctx.Err() != nil {

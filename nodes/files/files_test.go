@@ -72,7 +72,7 @@ func run(t *testing.T, source engine.Source, env *engine.Env, in engine.Inlet) {
 // texts are the payloads of n events, once they have come.
 func texts(t *testing.T, in *enginetest.Inlet, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	events := in.Wait(ctx, n)
 	if len(events) != n {
