@@ -245,35 +245,20 @@ func TestARequestThatWaitsForASinkThatIsDownWhenTheEngineEndsIsToldToComeAgain(t
 	}
 }
 
-// failAt has a sink fail from now on, and returns a channel that is closed
-// when it has done so for the first time.
-func (b *bench) failAt(sink string) <-chan struct{} {
-	tried := make(chan struct{})
-	var first sync.Once
-	b.failWith(func(name string, e *engine.Event) error {
-		if name != sink {
-			return nil
-		}
-		first.Do(func() { close(tried) })
-		return engine.Unavailable(errors.New("down"), 0)
-	})
-	return tried
-}
-
 func TestARequestThatAReloadFindsOnItsWayGoesOnWhereItStands(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
 	yaml := func(at string) string {
 		return fmt.Sprintf(`
-server: {listen: %s}
+server: {listen: 127.0.0.1:0}
 flows: {f: {nodes: [{web: /in}, {collect: before}, {collect: %s, id: at}, reply: answered]}}
-`, address, at)
+`, at)
 	}
 	r := start(t, yaml("old"))
-	tried := r.failAt("old")
+	address := r.Address()
+	r.failWith(down("old"))
 	var asked sync.WaitGroup
 	asked.Go(func() { post(t, "http://"+address+"/in/ask", "1") })
-	<-tried
+	r.waitFailed(t, "old")
 	r.apply(t, yaml("new"))
 	want(t, r.wait(t, "answered", 1), "1")
 	asked.Wait()
@@ -283,18 +268,18 @@ flows: {f: {nodes: [{web: /in}, {collect: before}, {collect: %s, id: at}, reply:
 
 func TestARequestThatAReloadFindsAtANodeThatIsGoneGoesTheWholeWay(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
 	yaml := func(more string) string {
 		return fmt.Sprintf(`
-server: {listen: %s}
+server: {listen: 127.0.0.1:0}
 flows: {f: {nodes: [{web: /in}, {collect: before}, %s reply: answered]}}
-`, address, more)
+`, more)
 	}
 	r := start(t, yaml("{collect: at, id: at},"))
-	tried := r.failAt("at")
+	address := r.Address()
+	r.failWith(down("at"))
 	var asked sync.WaitGroup
 	asked.Go(func() { post(t, "http://"+address+"/in/ask", "1") })
-	<-tried
+	r.waitFailed(t, "at")
 	r.apply(t, yaml(""))
 	want(t, r.wait(t, "answered", 1), "1")
 	asked.Wait()
@@ -302,20 +287,21 @@ flows: {f: {nodes: [{web: /in}, {collect: before}, %s reply: answered]}}
 
 func TestARequestThatIsOnItsWayWhenTheEngineEndsGoesOnWhereItStoodWithTheNext(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address, dir := freeAddress(t), t.TempDir()
-	yaml := fmt.Sprintf(`
-server: {listen: %s}
+	dir := t.TempDir()
+	const yaml = `
+server: {listen: 127.0.0.1:0}
 flows: {f: {nodes: [{web: /in}, {collect: before}, {collect: at, id: at}, {reply: answered}, collect: behind]}}
-`, address)
+`
 	r := startOn(t, dir, yaml, io.Discard)
-	tried := r.failAt("at")
+	address := r.Address()
+	r.failWith(down("at"))
 	var asked sync.WaitGroup
-	asked.Go(func() { post(t, "http://"+address+"/in/ask", "1") })
-	<-tried
+	asked.Go(func() { post(t, "http://"+address+"/in/ask", "late") })
+	r.waitFailed(t, "at")
 	r.stop()
 	asked.Wait()
 	r = startOn(t, dir, yaml, io.Discard)
-	want(t, r.wait(t, "behind", 1), "1")
-	want(t, r.ids("at"), "1")
+	want(t, r.wait(t, "behind", 1), "late")
+	want(t, r.ids("at"), "late")
 	want(t, r.ids("before")) // it was there with the engine before
 }
