@@ -97,7 +97,8 @@ type change struct {
 	fresh    []fresh          // nodes to be opened
 	opened   []*part          // in order
 	flows    map[string]*flow // that are new, by log
-	listener *listener        // that is new
+	listener *listener        // for the routes of the plan; nil if it has none
+	manner   *manner          // that the listener takes on
 }
 
 // A fresh is a node whose part is new.
@@ -252,28 +253,38 @@ func (c *change) open(ctx context.Context, fr fresh) error {
 // bind listens at the address of the new plan, if it is a new one and there is
 // something to listen for.
 func (c *change) bind() error {
-	routed := false
-	for _, f := range c.plan.flows {
-		for _, n := range f.nodes {
-			if router, ok := n.impl.(Router); ok {
-				routed = routed || len(router.Routes(nil)) > 0
-			}
-		}
-	}
-	now, want := c.engine.listener, c.plan.server
-	if !routed {
+	if !c.plan.routed() {
 		return nil
 	}
-	if now != nil && now.address == want.Listen {
-		return now.configure(want)
-	}
-	l, err := listen(want, c.engine.log)
+	now, want := c.engine.listener, c.plan.server
+	m, err := want.manner()
 	if err != nil {
 		return err
 	}
-	c.listener = l
+	if now != nil && now.address == want.Listen {
+		c.Listener = !m.same(now.manner.Load())
+		c.listener, c.manner = now, m
+		return nil
+	}
+	l, err := listen(want.Listen, now, c.engine.log)
+	if err != nil {
+		return err
+	}
 	c.Listener = now != nil
+	c.listener, c.manner = l, m
 	return nil
+}
+
+// routed reports whether any source of the plan takes requests.
+func (p *plan) routed() bool {
+	for _, f := range p.flows {
+		for _, n := range f.nodes {
+			if router, ok := n.impl.(Router); ok && len(router.Routes(nil)) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // undo gives back what acquire took.
@@ -286,7 +297,7 @@ func (c *change) undo() {
 	for _, f := range c.flows {
 		f.cancel()
 	}
-	if c.listener != nil {
+	if c.listener != nil && c.listener != c.engine.listener {
 		c.listener.socket.Close()
 	}
 }
@@ -397,28 +408,43 @@ func (f *flow) idle() bool {
 	return f.puts.Load() == 0 && f.writers.Load() == 0 && f.settled()
 }
 
-// route puts the routes of all live plans in the place of the old ones.
+// route puts the routes of all live plans in the place of the old ones. An
+// address that nothing is to arrive at any more is given up at once, for what
+// comes next may want it.
 func (c *change) route() {
 	e := c.engine
 	table := routesOf(e.list())
-	old := e.listener
-	if c.listener != nil {
-		e.listener = c.listener
+	old, next := e.listener, c.listener
+	if next != nil {
+		next.table.Store(table)
+		next.manner.Store(c.manner)
 	}
-	if e.listener != nil {
-		e.listener.table.Store(table)
+	if next == old {
+		return
 	}
-	if c.listener != nil {
-		go c.listener.serve(e.log)
+	e.listener = next
+	if next != nil {
+		go next.serve(e.log)
 	}
-	if old != nil && old != e.listener {
-		old.table.Store(table) // for those who still know the old address
-		e.closing.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), e.drain)
-			defer cancel()
-			old.close(ctx, func() {})
-		})
+	if old == nil {
+		return
 	}
+	old.table.Store(table) // for those who still know the old address
+	beside := next != nil && next.beside
+	if !beside {
+		old.stop()
+	}
+	e.closing.Go(func() {
+		if beside {
+			select {
+			case <-time.After(handover):
+			case <-e.ctx.Done():
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), e.drain)
+		defer cancel()
+		old.close(ctx, func() {})
+	})
 }
 
 // A retired plan closes the parts that no later plan has, behind its last

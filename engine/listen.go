@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/flowd/flowd/flows"
@@ -67,12 +69,40 @@ const (
 type listener struct {
 	address string // as it was asked for
 	bound   string // as it is: with its port
+	beside  bool   // it overlaps with the one before
 	socket  net.Listener
 	server  *http.Server
 	table   atomic.Pointer[routes]
-	cert    atomic.Pointer[tls.Certificate]
-	maxBody atomic.Int64
+	manner  atomic.Pointer[manner]
 	served  chan struct{} // closed when the server has stopped
+}
+
+// A manner is what may change while a listener serves.
+type manner struct {
+	cert    *tls.Certificate // nil: no TLS
+	maxBody int64
+}
+
+// manner reads the certificate that c names.
+func (c *ServerConfig) manner() (*manner, error) {
+	m := &manner{maxBody: int64(c.MaxBody)}
+	if c.TLS == nil {
+		return m, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate: %w", err)
+	}
+	m.cert = &cert
+	return m, nil
+}
+
+// same reports whether nobody would see a change from m to n.
+func (m *manner) same(n *manner) bool {
+	if m.cert == nil || n.cert == nil {
+		return m.cert == n.cert && m.maxBody == n.maxBody
+	}
+	return slices.EqualFunc(m.cert.Certificate, n.cert.Certificate, bytes.Equal) && m.maxBody == n.maxBody
 }
 
 // routes are the handlers by path. A source that takes everything below its
@@ -85,17 +115,18 @@ type binding struct {
 	owner *part
 }
 
-// listen binds an address. Who connects waits for [listener.serve].
-func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
-	l := &listener{address: c.Listen, served: make(chan struct{})}
-	if err := l.configure(c); err != nil {
-		return nil, err
+// listen binds an address, which may overlap with that of the listener before,
+// if there is one. Who connects waits for [listener.serve].
+func listen(address string, before *listener, log *slog.Logger) (*listener, error) {
+	socket, err := net.Listen("tcp", address)
+	beside := before != nil && errors.Is(err, syscall.EADDRINUSE) && portOf(address) == portOf(before.bound)
+	if beside {
+		socket, err = listenBeside(before.socket, address)
 	}
-	socket, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks, as server.listen or --listen says: %w", err)
 	}
-	l.socket, l.bound = socket, socket.Addr().String()
+	l := &listener{address: address, socket: socket, bound: socket.Addr().String(), beside: beside, served: make(chan struct{})}
 	l.server = &http.Server{
 		Handler:           l,
 		ReadHeaderTimeout: headerTime,
@@ -108,10 +139,15 @@ func listen(c ServerConfig, log *slog.Logger) (*listener, error) {
 	l.server.TLSConfig = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.cert.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.manner.Load().cert, nil },
 		ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
 	}
 	return l, nil
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
 }
 
 // A doorway accepts connections: with TLS as long as its listener has a
@@ -123,7 +159,7 @@ type doorway struct {
 
 func (d doorway) Accept() (net.Conn, error) {
 	c, err := d.Listener.Accept()
-	if err == nil && d.l.cert.Load() != nil {
+	if err == nil && d.l.manner.Load().cert != nil {
 		c = tls.Server(c, d.l.server.TLSConfig)
 	}
 	return c, err
@@ -137,23 +173,20 @@ func (l *listener) serve(log *slog.Logger) {
 	}
 }
 
-// configure takes what may change while the listener serves.
-func (l *listener) configure(c ServerConfig) error {
-	if c.TLS != nil {
-		cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
-		if err != nil {
-			return fmt.Errorf("reading the certificate: %w", err)
-		}
-		l.cert.Store(&cert)
-	} else {
-		l.cert.Store(nil)
-	}
-	l.maxBody.Store(int64(c.MaxBody))
-	return nil
-}
+// handover is how long a listener goes on beside the next one that overlaps with
+// it: who came to it last must not find it gone.
+const handover = 100 * time.Millisecond
 
 // answerGrace is the time for answers to those who waited for too long.
 const answerGrace = time.Second
+
+// stop stops accepting. Its address is free when it returns.
+func (l *listener) stop() {
+	over, cancel := context.WithCancel(context.Background())
+	cancel() // it need not wait for the requests in hand
+	_ = l.server.Shutdown(over)
+	_ = l.socket.Close() // the server does not know it before it serves
+}
 
 // close stops accepting and waits for the requests in hand until ctx ends. Then
 // it calls giveUp, which ends what they wait for, so that they are told to come
@@ -250,7 +283,7 @@ func release(held []*binding) {
 }
 
 func (l *listener) read(w http.ResponseWriter, r *http.Request) ([]byte, *Answer) {
-	limit := l.maxBody.Load()
+	limit := l.manner.Load().maxBody
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	var refusal Answer

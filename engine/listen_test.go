@@ -1,0 +1,121 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/flowd/flowd/engine"
+)
+
+func TestAChangeOfTheServerAloneIsToldAndHolds(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	address := freeAddress(t)
+	yaml := func(limit int) string {
+		return fmt.Sprintf("server: {listen: %s, max_body: %d}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}", address, limit)
+	}
+	r := start(t, yaml(4))
+	wantAnswer(t, "http://"+address+"/in", "12345", 413, "the body is larger than 4")
+	if c := r.apply(t, yaml(5)); c.String() != "server changed" {
+		t.Errorf("got %q", c)
+	}
+	wantAnswer(t, "http://"+address+"/in", "12345", 200, "")
+	if c := r.apply(t, yaml(5)); !c.None() {
+		t.Errorf("the same again: got %q", c)
+	}
+}
+
+func TestAWrongDocumentLeavesTheServerAsItWas(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	address := freeAddress(t)
+	r := start(t, "server: {listen: \""+address+"\", max_body: 4}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	wrong := "server: {listen: \"" + address + "\", tls: {cert: none, key: none}}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
+	if _, err := r.Apply(t.Context(), document(t, wrong)); err == nil || !strings.Contains(err.Error(), "reading the certificate") {
+		t.Errorf("got %v", err)
+	}
+	wantAnswer(t, "http://"+address+"/in", "12345", 413, "the body is larger than 4")
+}
+
+func TestTheListenerGoesWithTheLastSourceAndComesWithTheNext(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	address := freeAddress(t)
+	server := "server: {listen: \"" + address + "\"}\n"
+	r := start(t, server+"flows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	for range 5 {
+		r.apply(t, server+"flows: {f: {nodes: [feed, {collect: one}]}}")
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			t.Error("somebody listens though no source takes requests")
+		}
+		if r.Address() != "" {
+			t.Errorf("the engine says it listens at %s", r.Address())
+		}
+		r.apply(t, server+"flows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+		if err := postAnew("http://" + address + "/in"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// postAnew posts over a connection of its own.
+func postAnew(url string) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Post(url, "", strings.NewReader("1"))
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		return fmt.Errorf("answered %s", resp.Status)
+	}
+	return nil
+}
+
+func TestTheListenerMovesBetweenAddressesThatOverlap(t *testing.T) {
+	narrow := freeAddress(t)
+	_, port, _ := net.SplitHostPort(narrow)
+	wide := ":" + port
+	yaml := func(address string) string {
+		return "server: {listen: \"" + address + "\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
+	}
+	r := start(t, yaml(wide))
+	for range 3 {
+		ctx, stop := context.WithCancel(t.Context())
+		var senders sync.WaitGroup
+		for range 2 {
+			senders.Go(func() {
+				for ctx.Err() == nil {
+					if err := postAnew("http://" + narrow + "/in"); err != nil {
+						t.Errorf("while the address becomes narrower: %v", err)
+						return
+					}
+				}
+			})
+		}
+		r.apply(t, yaml(narrow))
+		stop()
+		senders.Wait()
+		r.apply(t, yaml(wide))
+		if err := postAnew("http://" + narrow + "/in"); err != nil {
+			t.Errorf("after the address became wider: %v", err)
+		}
+	}
+}
+
+func TestASecondEngineIsRefusedAnAddressThatHasMoved(t *testing.T) {
+	narrow := freeAddress(t)
+	_, port, _ := net.SplitHostPort(narrow)
+	yaml := func(address string) string {
+		return "server: {listen: \"" + address + "\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
+	}
+	r := start(t, yaml(":"+port))
+	r.apply(t, yaml(narrow))
+	second := engine.New(newBench().registry(), engine.Options{})
+	if _, err := second.Apply(t.Context(), document(t, yaml(narrow))); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("got %v", err)
+	}
+}
