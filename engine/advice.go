@@ -14,7 +14,7 @@ import (
 // what waits for something that it has nothing to do with. It is warnings, for
 // somebody who writes a document; one that runs is not to be nagged about.
 func Advice(doc *flows.Document, reg *Registry) flows.Diagnostics {
-	p, diags := planDocument(doc, reg)
+	p, diags := planDocument(doc, reg, nil)
 	if diags.Failed() {
 		return nil
 	}

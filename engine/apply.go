@@ -63,17 +63,17 @@ func (e *Engine) Apply(ctx context.Context, doc *flows.Document) (Changes, error
 }
 
 func (e *Engine) apply(ctx context.Context, doc *flows.Document) (Changes, error) {
-	p, diags := planDocument(doc, e.registry)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return Changes{}, errors.New("the engine has stopped")
+	}
+	p, diags := planDocument(doc, e.registry, e.plans())
 	if err := diags.Err(); err != nil {
 		return Changes{}, err
 	}
 	if e.address != "" {
 		p.server.Listen = e.address
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped {
-		return Changes{}, errors.New("the engine has stopped")
 	}
 	c := &change{engine: e, plan: p}
 	c.diff()
@@ -112,6 +112,10 @@ type fresh struct {
 func (c *change) diff() {
 	for _, f := range c.plan.flows {
 		running := c.engine.flows[f.log]
+		if running.works(f) {
+			c.keep(f)
+			continue
+		}
 		if running == nil {
 			c.added = append(c.added, f)
 			if !f.queue {
@@ -130,6 +134,15 @@ func (c *change) diff() {
 		}
 	}
 	slices.Sort(c.Gone)
+}
+
+// keep lists the nodes of a flow that goes on as it is.
+func (c *change) keep(f *flowPlan) {
+	for _, n := range f.nodes {
+		if !isEntry(n) {
+			c.Kept = append(c.Kept, f.name+"."+n.id)
+		}
+	}
 }
 
 func (c *change) diffNodes(f *flowPlan, running *flow) {
@@ -311,6 +324,9 @@ func (c *change) swap() {
 	var retired []*retired
 	for _, p := range c.plan.flows {
 		f := c.flow(p.log)
+		if f.works(p) {
+			continue
+		}
 		f.draining = false
 		f.shut.Store(false)
 		next := newLivePlan(p)

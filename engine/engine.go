@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -74,8 +75,31 @@ func New(reg *Registry, o Options) *Engine {
 // Check finds every mistake of a document that can be found without running
 // it. It acquires nothing.
 func Check(doc *flows.Document, reg *Registry) flows.Diagnostics {
-	_, diags := planDocument(doc, reg)
+	_, diags := planDocument(doc, reg, nil)
 	return diags.Sorted()
+}
+
+// Check is [Check] of a document that is to be applied next: what runs already
+// needs no second look.
+func (e *Engine) Check(doc *flows.Document) flows.Diagnostics {
+	e.view.RLock()
+	running := e.plans()
+	e.view.RUnlock()
+	_, diags := planDocument(doc, e.registry, running)
+	return diags.Sorted()
+}
+
+// plans are the plans by which each flow works, its own one first. The caller
+// holds mu or view.
+func (e *Engine) plans() map[string][]*flowPlan {
+	all := map[string][]*flowPlan{}
+	ends := map[string]bool{}
+	for _, f := range e.list() { // a flow comes before its queues
+		all[f.name] = append(all[f.name], f.live.flowPlan)
+		ends[f.name] = ends[f.name] || f.draining
+	}
+	maps.DeleteFunc(all, func(name string, plans []*flowPlan) bool { return ends[name] || plans[0].queue })
+	return all
 }
 
 // Run waits until ctx is done, or until every source has finished and all is

@@ -128,6 +128,9 @@ func (f *flow) swap(p *livePlan) *livePlan {
 	return old
 }
 
+// works reports whether f works by p already. No flow does not.
+func (f *flow) works(p *flowPlan) bool { return f != nil && f.live != nil && f.live.flowPlan == p }
+
 // enter returns the plan to work by, which must be left; nil if there is none
 // any more.
 func (f *flow) enter() *livePlan {

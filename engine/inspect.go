@@ -228,7 +228,7 @@ func (e *Engine) placeOf(_ context.Context, d DeadLetter) (appendFunc, error) {
 // RetryStored is [Engine.Retry] in a store that no engine uses: the engine that
 // runs the flows of doc next finds the events in their logs.
 func RetryStored(ctx context.Context, s Store, doc *flows.Document, reg *Registry, which func(DeadLetter) bool) (int, error) {
-	p, diags := planDocument(doc, reg)
+	p, diags := planDocument(doc, reg, nil)
 	if err := diags.Err(); err != nil {
 		return 0, err
 	}

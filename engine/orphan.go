@@ -153,7 +153,7 @@ func forget(ctx context.Context, s Store, name string) (events uint64, err error
 // StoredOrphans is [Engine.Orphans] in a store that no engine uses: what waits
 // for flows that are not in doc.
 func StoredOrphans(s Store, doc *flows.Document, reg *Registry) ([]Orphan, error) {
-	p, diags := planDocument(doc, reg)
+	p, diags := planDocument(doc, reg, nil)
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}

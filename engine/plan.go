@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flowd/flowd/flows"
@@ -12,7 +13,8 @@ import (
 // built or acquired yet.
 type plan struct {
 	server ServerConfig
-	flows  []*flowPlan // in the order of the document
+	flows  []*flowPlan            // in the order of the document
+	docs   map[string]*flows.Flow // by name: where flows stand that were planned before
 }
 
 // logs names the logs that the plan reads.
@@ -29,12 +31,13 @@ type flowPlan struct {
 	name    string // of the flow
 	log     string // name of the log it reads: the flow's, or FLOW.QUEUE
 	queue   bool   // it is what is behind a queue
-	at      *flows.Value
+	doc     *flows.Flow
 	lanes   int
 	orderBy func(*Event) (string, error) // nil if not set
 	nodes   []*node                      // in topological order
 	replies bool                         // it has a Replier
 	advice  flows.Diagnostics            // see Advice
+	doubted bool                         // there are warnings about it
 }
 
 // A node is a node of a flow as it is wired in one plan. Its part may live on
@@ -57,25 +60,59 @@ type node struct {
 }
 
 // planDocument checks doc and finds every mistake that can be found without
-// acquiring anything. The plan is whole only if no diagnostic is an error.
-func planDocument(doc *flows.Document, reg *Registry) (*plan, flows.Diagnostics) {
-	p := &plan{server: defaultServer}
+// acquiring anything. The plan is whole only if no diagnostic is an error. A
+// flow that says what a running one says is not planned again: its plans are
+// those that run.
+func planDocument(doc *flows.Document, reg *Registry, running map[string][]*flowPlan) (*plan, flows.Diagnostics) {
+	p := &plan{server: defaultServer, docs: map[string]*flows.Flow{}}
 	var diags flows.Diagnostics
 	if doc.Server != nil {
 		diags = append(diags, flows.Decode(doc.Server, &p.server)...)
 	}
 	for _, f := range doc.Flows {
-		planned, found := planFlow(f, reg)
-		p.flows = append(p.flows, planned...)
-		diags = append(diags, found...)
+		p.docs[f.Name] = f
+		plans := running[f.Name]
+		same := plans != nil && sameFlow(plans[0].doc, f)
+		if !same || plans[0].doubted {
+			planned, found := planFlow(f, reg)
+			diags = append(diags, found...)
+			if !same {
+				plans = planned
+			}
+		}
+		p.flows = append(p.flows, plans...)
 	}
 	return p, append(diags, p.crossings()...)
+}
+
+// sameFlow reports whether two flows are planned alike.
+func sameFlow(f, g *flows.Flow) bool {
+	return f.Name == g.Name && f.Lanes == g.Lanes && sameValue(f.OrderBy, g.OrderBy) &&
+		slices.EqualFunc(f.Nodes, g.Nodes, sameEntry)
+}
+
+// sameEntry compares two nodes that stand at one place of a flow.
+func sameEntry(n, m *flows.Node) bool {
+	return n.ID == m.ID && n.Type == m.Type && n.OnError == m.OnError && sameValue(n.Config, m.Config) &&
+		sameValue(n.When, m.When) && sameValue(n.Retry, m.Retry) && sameValue(n.Timeout, m.Timeout) &&
+		slices.EqualFunc(n.From, m.From, func(a, b flows.Ref) bool { return a.ID == b.ID && a.Port == b.Port })
+}
+
+// place is where the document of p has a node of f.
+func (p *plan) place(f *flowPlan, n *node) *flows.Value {
+	for _, d := range p.docs[f.name].Nodes {
+		if d.ID == n.id {
+			return d.At
+		}
+	}
+	return n.doc.At
 }
 
 // crossings are the paths that several sources take although the answer of one
 // of them counts.
 func (p *plan) crossings() flows.Diagnostics {
 	type taker struct {
+		flow  *flowPlan
 		node  *node
 		alone bool
 	}
@@ -93,10 +130,10 @@ func (p *plan) crossings() flows.Diagnostics {
 			for _, route := range router.Routes(nil) {
 				first, taken := takers[route.Path]
 				if taken && (first.alone || route.Alone) {
-					diags = append(diags, n.doc.At.Errorf("path %s is taken already, at %s", route.Path, first.node.doc.At.Span))
+					diags = append(diags, p.place(f, n).Errorf("path %s is taken already, at %s", route.Path, p.place(first.flow, first.node).Span))
 					continue
 				}
-				takers[route.Path] = taker{n, route.Alone}
+				takers[route.Path] = taker{f, n, route.Alone}
 			}
 		}
 	}
@@ -105,7 +142,7 @@ func (p *plan) crossings() flows.Diagnostics {
 
 // planFlow plans one flow: what is before any queue, and what is behind each.
 func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
-	f := &flowPlan{name: doc.Name, log: doc.Name, at: doc.At, lanes: max(1, doc.Lanes)}
+	f := &flowPlan{name: doc.Name, log: doc.Name, doc: doc, lanes: max(1, doc.Lanes)}
 	var diags flows.Diagnostics
 	if doc.OrderBy != nil {
 		key, found := reg.key(doc.OrderBy)
@@ -138,6 +175,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 	if !diags.Failed() && whole(g.nodes) {
 		diags = append(diags, g.doubts(f)...)
 	}
+	f.doubted = len(diags) > 0
 	return all, diags
 }
 

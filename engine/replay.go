@@ -115,7 +115,7 @@ func (f *flowPlan) entered(id string) bool {
 // CountReplay is a dry [Engine.Replay] in a store that no engine uses, of a
 // flow of doc.
 func CountReplay(ctx context.Context, s Store, doc *flows.Document, reg *Registry, flow string, o ReplayOptions) (int, error) {
-	p, diags := planDocument(doc, reg)
+	p, diags := planDocument(doc, reg, nil)
 	if err := diags.Err(); err != nil {
 		return 0, err
 	}

@@ -26,7 +26,7 @@ type Sampler interface {
 // for the first that the source can make. The address is that of the
 // document's server section.
 func NewSample(doc *flows.Document, reg *Registry, source, eventType string) (*http.Request, error) {
-	p, diags := planDocument(doc, reg)
+	p, diags := planDocument(doc, reg, nil)
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}

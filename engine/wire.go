@@ -77,7 +77,7 @@ func (g *graph) split(f *flowPlan) ([]*flowPlan, flows.Diagnostics) {
 		of[n] = at
 		at.place(n)
 		if n.part != nil && isQueue(n.impl) {
-			q := &flowPlan{name: f.name, log: f.name + "." + n.id, queue: true, at: f.at, lanes: f.lanes, orderBy: f.orderBy}
+			q := &flowPlan{name: f.name, log: f.name + "." + n.id, queue: true, doc: f.doc, lanes: f.lanes, orderBy: f.orderBy}
 			q.place(entryOf(n))
 			behind[n] = q
 			all = append(all, q)
@@ -237,10 +237,10 @@ func (g *graph) doubts(f *flowPlan) flows.Diagnostics {
 		}
 	}
 	if sources == 0 {
-		diags = append(diags, f.at.Warnf("flow %q has no source", f.name))
+		diags = append(diags, f.doc.At.Warnf("flow %q has no source", f.name))
 	}
 	if sinks == 0 {
-		diags = append(diags, f.at.Warnf("flow %q has no sink", f.name))
+		diags = append(diags, f.doc.At.Warnf("flow %q has no sink", f.name))
 	}
 	return diags
 }

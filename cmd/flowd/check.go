@@ -24,7 +24,7 @@ var checkCommand = &command{
 		if !known {
 			return usage("--format is text, json or github, not %q", o.format)
 		}
-		doc, diags := o.check(registry)
+		doc, diags := o.check()
 		diags = append(diags, engine.Advice(doc, registry)...).Sorted()
 		if err := tell(o, diags); err != nil {
 			return err

@@ -246,9 +246,14 @@ func (o *options) documents() []string {
 
 // check is load, and everything else that can be found without running the
 // document.
-func (o *options) check(reg *engine.Registry) (*flows.Document, flows.Diagnostics) {
+func (o *options) check() (*flows.Document, flows.Diagnostics) {
+	return o.checkBy(func(doc *flows.Document) flows.Diagnostics { return engine.Check(doc, registry) })
+}
+
+// checkBy is check with what finds the mistakes in flows.
+func (o *options) checkBy(find func(*flows.Document) flows.Diagnostics) (*flows.Document, flows.Diagnostics) {
 	doc, diags := o.load()
-	diags = append(diags, engine.Check(doc, reg)...)
+	diags = append(diags, find(doc)...)
 	_, found := o.storeSettings(doc)
 	diags = append(diags, found...)
 	_, found = adminSettings(doc)

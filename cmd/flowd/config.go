@@ -15,7 +15,7 @@ var configCommand = &command{
 	summary: "print the documents as flowd understands them: merged, with variables put in, without secrets",
 	flags:   fileFlag,
 	run: func(_ context.Context, o *options, _ []string) error {
-		doc, diags := o.check(registry)
+		doc, diags := o.check()
 		fmt.Fprint(o.err, diags.Format())
 		if diags.Failed() {
 			return status(wrong)

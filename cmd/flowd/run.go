@@ -38,7 +38,7 @@ func runFlows(ctx context.Context, o *options, _ []string) error {
 	if err != nil {
 		return err
 	}
-	doc, diags := o.check(registry)
+	doc, diags := o.check()
 	o.report(log, diags)
 	if diags.Failed() {
 		return status(wrong)
@@ -199,7 +199,7 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 	d.applying.Lock()
 	defer d.applying.Unlock()
 	start := time.Now()
-	doc, diags := d.check(registry)
+	doc, diags := d.checkBy(d.engine.Check)
 	d.report(d.log, diags)
 	if err := diags.Err(); err != nil {
 		d.metrics.Loaded(time.Since(start), err)
