@@ -274,7 +274,7 @@ func (c *change) bind() error {
 	if err != nil {
 		return err
 	}
-	if now != nil && now.address == want.Listen {
+	if now != nil && (now.address == want.Listen || now.bound == want.Listen) {
 		c.Listener = !m.same(now.manner.Load())
 		c.listener, c.manner = now, m
 		return nil

@@ -14,11 +14,11 @@ import (
 
 func TestAChangeOfTheServerAloneIsToldAndHolds(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
 	yaml := func(limit int) string {
-		return fmt.Sprintf("server: {listen: %s, max_body: %d}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}", address, limit)
+		return fmt.Sprintf("server: {listen: 127.0.0.1:0, max_body: %d}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}", limit)
 	}
 	r := start(t, yaml(4))
+	address := r.Address()
 	wantAnswer(t, "http://"+address+"/in", "12345", 413, "the body is larger than 4")
 	if c := r.apply(t, yaml(5)); c.String() != "server changed" {
 		t.Errorf("got %q", c)
@@ -31,9 +31,9 @@ func TestAChangeOfTheServerAloneIsToldAndHolds(t *testing.T) {
 
 func TestAWrongDocumentLeavesTheServerAsItWas(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
-	r := start(t, "server: {listen: \""+address+"\", max_body: 4}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
-	wrong := "server: {listen: \"" + address + "\", tls: {cert: none, key: none}}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
+	r := start(t, "server: {listen: 127.0.0.1:0, max_body: 4}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	address := r.Address()
+	wrong := "server: {listen: 127.0.0.1:0, tls: {cert: none, key: none}}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
 	if _, err := r.Apply(t.Context(), document(t, wrong)); err == nil || !strings.Contains(err.Error(), "reading the certificate") {
 		t.Errorf("got %v", err)
 	}
@@ -42,9 +42,9 @@ func TestAWrongDocumentLeavesTheServerAsItWas(t *testing.T) {
 
 func TestTheListenerGoesWithTheLastSourceAndComesWithTheNext(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	address := freeAddress(t)
+	r := start(t, "server: {listen: 127.0.0.1:0}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	address := r.Address()
 	server := "server: {listen: \"" + address + "\"}\n"
-	r := start(t, server+"flows: {f: {nodes: [{web: /in}, {collect: one}]}}")
 	for range 5 {
 		r.apply(t, server+"flows: {f: {nodes: [feed, {collect: one}]}}")
 		if c, err := net.Dial("tcp", address); err == nil {
@@ -76,13 +76,14 @@ func postAnew(url string) error {
 }
 
 func TestTheListenerMovesBetweenAddressesThatOverlap(t *testing.T) {
-	narrow := freeAddress(t)
-	_, port, _ := net.SplitHostPort(narrow)
-	wide := ":" + port
 	yaml := func(address string) string {
 		return "server: {listen: \"" + address + "\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
 	}
-	r := start(t, yaml(wide))
+	r := start(t, yaml("127.0.0.1:0"))
+	narrow := r.Address()
+	_, port, _ := net.SplitHostPort(narrow)
+	wide := ":" + port
+	r.apply(t, yaml(wide))
 	for range 3 {
 		ctx, stop := context.WithCancel(t.Context())
 		var senders sync.WaitGroup
@@ -107,12 +108,13 @@ func TestTheListenerMovesBetweenAddressesThatOverlap(t *testing.T) {
 }
 
 func TestASecondEngineIsRefusedAnAddressThatHasMoved(t *testing.T) {
-	narrow := freeAddress(t)
-	_, port, _ := net.SplitHostPort(narrow)
 	yaml := func(address string) string {
 		return "server: {listen: \"" + address + "\"}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
 	}
-	r := start(t, yaml(":"+port))
+	r := start(t, yaml("127.0.0.1:0"))
+	narrow := r.Address()
+	_, port, _ := net.SplitHostPort(narrow)
+	r.apply(t, yaml(":"+port))
 	r.apply(t, yaml(narrow))
 	second := engine.New(newBench().registry(), engine.Options{})
 	if _, err := second.Apply(t.Context(), document(t, yaml(narrow))); err == nil || !strings.Contains(err.Error(), "in use") {
