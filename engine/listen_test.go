@@ -121,15 +121,3 @@ func TestASecondEngineIsRefusedAnAddressThatHasMoved(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-// freeAddress is an address that nobody listens at, which a document names
-// twice.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
