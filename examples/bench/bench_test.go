@@ -16,7 +16,7 @@ func TestNoWorkloadLosesAnEvent(t *testing.T) {
 		t.Skip("builds programs")
 	}
 	var out strings.Builder
-	if err := run(t.Context(), []string{"-n", "5000", "-count", "1", "-dead", "2s", "-dir", t.TempDir()}, &out); err != nil {
+	if err := run(t.Context(), []string{"-n", "500", "-count", "1", "-dead", "2s", "-dir", t.TempDir()}, &out); err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + out.String())

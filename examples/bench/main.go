@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -24,8 +25,9 @@ func main() {
 // A workload is one job, and the programs that do it.
 type workload struct {
 	name, about string
-	events      int  // by default
-	once        bool // is enough
+	events      int    // by default
+	of          string // what they are instead of events, or empty
+	once        bool   // is enough
 	columns     []column
 	prepare     func(context.Context, *bench) ([]program, error) // the first is the baseline
 }
@@ -44,7 +46,7 @@ type program struct {
 	run  func(context.Context) ([]float64, error)
 }
 
-var workloads = []workload{fileToFile, webhooks, deadReceiver}
+var workloads = []workload{fileToFile, webhooks, deadReceiver, inProcess, filteredOut, emptyNodes, startUp, manyFlows}
 
 // bench is what the workloads share.
 type bench struct {
@@ -120,6 +122,6 @@ func (b *bench) measure(ctx context.Context, w workload, count int, out io.Write
 			figures[i] = append(figures[i], row)
 		}
 	}
-	fmt.Fprintf(out, "%s: %s; %d events, medians of %d\n", w.name, w.about, one.n, count)
+	fmt.Fprintf(out, "%s: %s; %d %s, medians of %d\n", w.name, w.about, one.n, cmp.Or(w.of, "events"), count)
 	return printTable(out, w.columns, programs, figures)
 }
