@@ -17,6 +17,8 @@
 //   - decode.go fills the configurations of nodes, declared as in fields.go;
 //     units.go has the types for sizes, durations and secrets; comments.go
 //     tells people what may be configured.
+//   - write.go writes values without their secrets, which redact.go knows by
+//     their form.
 //   - diagnostic.go shows mistakes, nearest.go knows what was meant.
 //   - watch.go tells when a document is another.
 //

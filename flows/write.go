@@ -3,6 +3,8 @@ package flows
 import (
 	"bytes"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -46,12 +48,17 @@ func (v *Value) node() *yaml.Node {
 }
 
 // Mask returns v, which configures what config is of the type of, with its
-// secrets made unreadable. What ${…} puts into a text that is no secret stays.
+// secrets made unreadable: those whose type says so, and in other text what has
+// the form of one ([Redact]). Files that ${…} puts into text of users, and
+// variables with the name of a credential, are left as they are written.
 func (v *Value) Mask(config any) *Value { return v.mask(reflect.TypeOf(config)) }
 
 func (v *Value) mask(t reflect.Type) *Value {
-	if v == nil || v.Kind == Null || t == nil {
+	if v == nil || v.Kind == Null {
 		return v
+	}
+	if t == nil {
+		return v.redacted()
 	}
 	_, own := reflect.New(t).Interface().(Decoder)
 	if list := t.Kind() == reflect.Map || t.Kind() == reflect.Slice; strings.Contains(typeName(t), "secret") && (own || !list) {
@@ -72,7 +79,7 @@ func (v *Value) mask(t reflect.Type) *Value {
 		main := mainField(fields)
 		if v.Kind != Map {
 			if main == nil {
-				return v
+				return v.redacted()
 			}
 			return v.mask(main.Type)
 		}
@@ -86,7 +93,64 @@ func (v *Value) mask(t reflect.Type) *Value {
 			return nil
 		})
 	}
-	return v
+	if t.Kind() == reflect.String {
+		return v.with(Redact(v.Text))
+	}
+	return v.redacted()
+}
+
+// redacted is v, which is of no type that is secret, without what can be told
+// to be so all the same.
+func (v *Value) redacted() *Value {
+	if !v.Scalar() {
+		return v.each(func(string) reflect.Type { return nil })
+	}
+	text := v.Text
+	if strings.Contains(v.written, "${file:") || slices.ContainsFunc(v.Variables(), IsCredential) {
+		text = v.written
+	}
+	return v.with(Redact(text))
+}
+
+// with is v with another text.
+func (v *Value) with(text string) *Value {
+	if text == v.Text {
+		return v
+	}
+	return &Value{Kind: String, Text: text, Span: v.Span}
+}
+
+// references finds what ${…} names in a text as it is written.
+var references = regexp.MustCompile(`\$\{([^}]*)`)
+
+// Variables are the names of the environment variables in v.
+func (v *Value) Variables() []string {
+	var names []string
+	for _, ref := range references.FindAllStringSubmatch(v.written, -1) {
+		if name, _, _ := strings.Cut(ref[1], ":-"); isName(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Secrets are the values in v that [Value.Mask] makes unreadable altogether.
+func (v *Value) Secrets(config any) []*Value { return v.secrets(v.Mask(config)) }
+
+func (v *Value) secrets(shown *Value) (all []*Value) {
+	if v == shown { // both nil, or not masked
+		return nil
+	}
+	if v.Scalar() && shown.Text == masked {
+		return []*Value{v}
+	}
+	for i := range v.Items {
+		all = append(all, v.Items[i].secrets(shown.Items[i])...)
+	}
+	for i := range v.Entries {
+		all = append(all, v.Entries[i].Value.secrets(shown.Entries[i].Value)...)
+	}
+	return all
 }
 
 // each masks the items or entries of v by their types.
@@ -107,7 +171,7 @@ func (v *Value) masked() *Value {
 		if v.Text == "" {
 			return v
 		}
-		return &Value{Kind: String, Text: masked, Span: v.Span}
+		return v.with(masked)
 	}
 	c := &Value{Kind: v.Kind, Span: v.Span}
 	for _, item := range v.Items {
