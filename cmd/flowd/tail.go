@@ -9,7 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -19,57 +23,132 @@ import (
 
 // tailCommand prints live events of a running flowd.
 func tailCommand() *command {
-	var most int
+	t := &tail{}
 	return &command{
-		name: "tail", args: "FLOW[.NODE] [-f PATH]... [-n N]",
-		summary: "print the events that a node passes on, or all nodes of a flow, as they happen",
-		least:   1, most: 1,
+		name: "tail", args: "[FLOW[.NODE]]... [-f PATH]... [-n N] [--save NAME_test.yaml]",
+		summary: "print the events that nodes pass on, as they happen: those of a node, of a flow, or all",
+		most:    1 << 10,
 		flags: func(set *flag.FlagSet, o *options) {
 			fileFlag(set, o)
-			set.IntVar(&most, "n", 0, "end after `N` events")
+			set.IntVar(&t.most, "n", 0, "end after `N` events; with --save, when N have come in")
+			set.StringVar(&t.save, "save", "", "write a test into the new `FILE` NAME_test.yaml at the end: what came in, without secrets, and what the sinks get of it")
 		},
 		run: func(ctx context.Context, o *options, args []string) error {
-			return o.tail(ctx, args[0], most)
+			t.options = o
+			return t.run(ctx, args)
 		},
 	}
 }
 
-// tail prints until ctx ends, flowd does, or most events are printed.
-func (o *options) tail(ctx context.Context, of string, most int) error {
-	doc, diags, err := o.document()
+// A tail follows nodes of a running flowd.
+type tail struct {
+	*options
+	most int
+	save string
+
+	print func(w io.Writer, data []byte) error
+	kept  *recorder // nil without --save
+
+	mu   sync.Mutex
+	came int // events, as most counts them
+}
+
+var errEnded = errors.New("flowd has ended the connection")
+
+// run prints until ctx ends, flowd does, or most events have come.
+func (t *tail) run(ctx context.Context, of []string) error {
+	doc, diags, err := t.document()
 	if err != nil {
 		return err
+	}
+	if t.save != "" {
+		if t.kept, err = newRecorder(t.options, t.save, of); err != nil {
+			return err
+		}
 	}
 	client, err := newAdminClient(doc)
 	if err != nil {
 		return err
 	}
 	defer client.http.CloseIdleConnections()
+	if len(of) == 0 {
+		for _, f := range doc.Flows {
+			of = append(of, f.Name)
+		}
+	}
+	if len(of) == 0 { // for the document could not be read so far
+		return diags
+	}
+	if t.print = printLine; isTerminal(t.out) {
+		t.print = printForPerson
+	}
+	err = t.follow(ctx, client, of)
+	if err != nil && diags.Failed() && !errors.Is(err, errNotRunning) && !errors.Is(err, errEnded) { // a token that is missing, perhaps
+		return diags
+	}
+	if t.kept != nil && (err == nil || errors.Is(err, errEnded)) {
+		return t.kept.write()
+	}
+	return err
+}
+
+// follow prints what the given flows and nodes pass on, until that is enough,
+// one of them can't be followed, or somebody interrupts it.
+func (t *tail) follow(ctx context.Context, client *adminClient, of []string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ended := make(chan error, len(of))
+	for _, name := range of {
+		go func() { ended <- t.one(ctx, client, name) }()
+	}
+	err := <-ended
+	interrupted := ctx.Err() != nil
+	stop()
+	for range of[1:] {
+		<-ended
+	}
+	if interrupted {
+		return nil
+	}
+	return err
+}
+
+// one prints what a flow or a node passes on. It returns nil when that is
+// enough.
+func (t *tail) one(ctx context.Context, client *adminClient, of string) error {
 	where := apiPath("flows", of, "events")
 	if flow, node, ok := strings.Cut(of, "."); ok {
 		where = apiPath("flows", flow, "nodes", node, "events")
 	}
 	resp, err := client.send(ctx, "GET", where, nil)
 	if err != nil {
-		if diags.Failed() && !errors.Is(err, errNotRunning) { // a token that is missing, perhaps
-			return diags
-		}
 		return err
 	}
 	defer resp.Body.Close()
-	print := printLine
-	if isTerminal(o.out) {
-		print = printForPerson
-	}
-	n := 0
-	err = messages(resp.Body, func(data []byte) (more bool, err error) {
-		n++
-		return n != most, print(o.out, data)
-	})
+	err = messages(resp.Body, t.event)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("flowd has ended the connection")
+		return errEnded
 	}
 	return err
+}
+
+// event prints an event, and keeps it if it is to be saved.
+func (t *tail) event(data []byte) (more bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.most > 0 && t.came == t.most { // of another flow came the last
+		return false, nil
+	}
+	counts := true
+	if t.kept != nil {
+		if counts, err = t.kept.keep(data); err != nil {
+			return false, err
+		}
+	}
+	if counts {
+		t.came++
+	}
+	return t.came != t.most || !counts, t.print(t.out, data)
 }
 
 // messages calls each with the data of every server-sent event that r brings,

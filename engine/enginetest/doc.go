@@ -19,6 +19,8 @@
 //     reached.
 //  5. expect.go compares; a difference is a diagnostic at the expectation.
 //     update.go writes what came into the file.
+//  6. save.go makes a file of tests of what came into a flow that runs
+//     (recording.go), and leaves out what is secret.
 //
 // # What holds
 //

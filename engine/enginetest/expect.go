@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
@@ -238,8 +239,30 @@ func quoted(s string) string {
 	if enc.Encode(s) != nil {
 		return strconv.Quote(s)
 	}
-	return strings.TrimSpace(b.String())
+	return escaped(strings.TrimSpace(b.String()))
 }
+
+// escaped is text in double quotes, with escapes for what JSON has as it is and
+// YAML has not, or what can't be seen.
+func escaped(text string) string {
+	if strings.IndexFunc(text, hidden) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case !hidden(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return !unicode.IsGraphic(r) }
 
 // interest is the order in which people look at fields.
 var interest = []string{"node", "error", "status", "method", "url", "path", "text", "channel", "type", "id", "subject"}

@@ -111,7 +111,7 @@ func show(r *http.Request, body []byte) map[string]any {
 	for name, values := range r.Header {
 		named[strings.ToLower(name)] = strings.Join(values, ", ")
 		if slices.Contains(credentials, name) {
-			named[strings.ToLower(name)] = "***"
+			named[strings.ToLower(name)] = masked
 		}
 	}
 	return map[string]any{"method": r.Method, "url": r.URL.String(), "headers": named, "body": bodyValue(body)}
