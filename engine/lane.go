@@ -21,6 +21,7 @@ type lane struct {
 	rest   Offset              // of the first event not settled, when a walk is cut short
 	tries  map[*Event]attempts // at the node in hand
 	late   bool                // what waits before a node may be out of its order
+	source *node               // of the event that came in last
 	held   []*Event            // of a walk beside the log: At is the node that would hold it
 	cut    []*Event            // of one that is cut short: At is the node that is not done with it
 
@@ -78,7 +79,7 @@ func (l *lane) due(ctx context.Context, p *livePlan, n *node) error {
 }
 
 func (l *lane) prepare(p *livePlan) {
-	l.plan = p
+	l.plan, l.source = p, nil
 	for len(l.inbox) < len(p.nodes) {
 		l.inbox = append(l.inbox, nil)
 	}
@@ -101,7 +102,11 @@ func (l *lane) enter(e *Event) {
 		l.again(e)
 		return
 	}
-	source := l.plan.sources[e.Node]
+	source := l.source
+	if source == nil || source.id != e.Node {
+		source = l.plan.sources[e.Node]
+		l.source = source
+	}
 	if source == nil && len(l.plan.sources) == 1 { // it has another id now, or a queue before it
 		for _, source = range l.plan.sources {
 		}
@@ -265,6 +270,10 @@ func (l *lane) deliver(batch []*Event, err error) {
 	if err != nil && !some {
 		return
 	}
+	if err == nil {
+		l.outlet.emitted = append(l.outlet.emitted, batch...)
+		return
+	}
 	for _, e := range batch {
 		if !failed.has(e) {
 			l.outlet.Emit(e)
@@ -274,17 +283,30 @@ func (l *lane) deliver(batch []*Event, err error) {
 
 // take moves what the node emitted on to the nodes behind it.
 func (l *lane) take(n *node) int {
+	out := &l.outlet
+	count := len(out.emitted)
 	if n.taps.Load() != nil {
-		shown := make([]*Event, len(l.outlet.emitted))
-		for i, em := range l.outlet.emitted {
-			shown[i] = em.event
+		n.show(out.emitted)
+	}
+	if len(out.ports) > 0 {
+		for i, e := range out.emitted {
+			l.emit(n, out.ports[i], e)
 		}
-		n.show(shown)
+	} else if len(n.out) > 0 && count > 0 {
+		l.pass(n.out[0])
 	}
-	for _, em := range l.outlet.emitted {
-		l.emit(n, em.port, em.event)
-	}
-	count := len(l.outlet.emitted)
-	l.outlet.reset()
+	out.reset()
 	return count
+}
+
+// pass moves all that was emitted before the nodes of a port. The last of them
+// gets the slice itself, if nothing waits before it.
+func (l *lane) pass(to []int) {
+	for i, at := range to {
+		if i == len(to)-1 && len(l.inbox[at]) == 0 {
+			l.inbox[at], l.outlet.emitted = l.outlet.emitted, l.inbox[at]
+			return
+		}
+		l.inbox[at] = append(l.inbox[at], l.outlet.emitted...)
+	}
 }

@@ -59,7 +59,7 @@ func (s *memoryStore) Queue(_ context.Context, name string) (Log, error) {
 
 func (s *memoryStore) Keys(_ context.Context, flow, node string) (Keys, error) {
 	return once(s, s.keys, flow+"."+node, func() *memoryKeys {
-		return &memoryKeys{owners: map[string]keyOwner{}}
+		return &memoryKeys{began: time.Now()}
 	}), nil
 }
 
@@ -101,6 +101,7 @@ func (s *memoryStore) Close() error {
 type memoryLog struct {
 	mu      sync.Mutex
 	events  []*Event // offsets first+1 … end, without gaps
+	array   []*Event // what they lie in, from its beginning; empty
 	first   Offset   // the offset before events[0]
 	cursors map[string]*memoryCursor
 	waiting []appended
@@ -154,7 +155,7 @@ func (l *memoryLog) add(batch []*Event) (<-chan struct{}, error) {
 		l.first = end
 		return nil, nil
 	}
-	l.events = append(l.events, batch...)
+	l.push(batch)
 	l.wake()
 	if l.queue {
 		return nil, nil
@@ -162,6 +163,22 @@ func (l *memoryLog) add(batch []*Event) (<-chan struct{}, error) {
 	done := make(chan struct{})
 	l.waiting = append(l.waiting, appended{end, done})
 	return done, nil
+}
+
+// push puts events behind the others. Where that takes more room, those go to
+// the front of their array, if half of it is free, else into a larger one.
+func (l *memoryLog) push(batch []*Event) {
+	before, all := l.events, len(l.events)+len(batch)
+	switch {
+	case all <= cap(before):
+	case all <= cap(l.array)/2:
+		l.events = append(l.array, before...)
+		clear(before)
+	default:
+		l.array = make([]*Event, 0, 2*all)
+		l.events = append(l.array, before...)
+	}
+	l.events = append(l.events, batch...)
 }
 
 // wake lets those who wait to read look again.
@@ -217,7 +234,7 @@ func (l *memoryLog) tend(wanted func(cursor string) bool) {
 		}
 	}
 	if len(l.cursors) == 0 { // nobody reads it
-		l.first, l.events = l.end(), nil
+		l.first, l.events, l.array = l.end(), nil, nil
 		return
 	}
 	l.trim()
@@ -308,49 +325,6 @@ func (c *memoryCursor) Seek(o Offset) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.at = max(o, c.log.first)
-}
-
-// memoryKeys forgets keys in the order they were claimed, once their time has
-// passed.
-type memoryKeys struct {
-	mu     sync.Mutex
-	owners map[string]keyOwner
-	queue  []string
-}
-
-type keyOwner struct {
-	offset  Offset
-	expires time.Time
-}
-
-func (k *memoryKeys) Claim(_ context.Context, claims []Claim, ttl time.Duration) ([]bool, error) {
-	now := time.Now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.forget(now)
-	won := make([]bool, len(claims))
-	for i, c := range claims {
-		owner, taken := k.owners[c.Key]
-		if taken && now.Before(owner.expires) {
-			won[i] = owner.offset == c.Owner
-			continue
-		}
-		won[i] = true
-		k.owners[c.Key] = keyOwner{c.Owner, now.Add(ttl)}
-		k.queue = append(k.queue, c.Key)
-	}
-	return won, nil
-}
-
-func (k *memoryKeys) forget(now time.Time) {
-	for len(k.queue) > 0 {
-		owner, ok := k.owners[k.queue[0]]
-		if ok && now.Before(owner.expires) {
-			return
-		}
-		delete(k.owners, k.queue[0])
-		k.queue = k.queue[1:]
-	}
 }
 
 type memoryCheckpoints struct {

@@ -66,21 +66,39 @@ func (f Each) Process(ctx context.Context, batch []*Event, out *Outlet) error {
 
 // An Outlet takes what a processor makes of a batch.
 type Outlet struct {
-	emitted []emission
+	emitted []*Event
+	ports   []int // of what was emitted; empty while all of it was by the first
 	failed  Failures
 }
 
-type emission struct {
-	port  int
-	event *Event
-}
-
 // Emit passes e on by the node's first port.
-func (o *Outlet) Emit(e *Event) { o.EmitTo(0, e) }
+func (o *Outlet) Emit(e *Event) {
+	o.emitted = append(o.emitted, e)
+	if len(o.ports) > 0 {
+		o.ports = append(o.ports, 0)
+	}
+}
 
 // EmitTo passes e on by a port, counted from 0 in the order of the node's
 // declaration.
-func (o *Outlet) EmitTo(port int, e *Event) { o.emitted = append(o.emitted, emission{port, e}) }
+func (o *Outlet) EmitTo(port int, e *Event) {
+	o.Emit(e)
+	if port == 0 {
+		return
+	}
+	for len(o.ports) < len(o.emitted) {
+		o.ports = append(o.ports, 0)
+	}
+	o.ports[len(o.ports)-1] = port
+}
+
+// port is the one by which the i-th event was emitted.
+func (o *Outlet) port(i int) int {
+	if len(o.ports) == 0 {
+		return 0
+	}
+	return o.ports[i]
+}
 
 // Fail gives e up at this node: it goes to the node's error port, else to the
 // dead letters. An error that is not [Permanent] is tried again first, if the
@@ -90,9 +108,9 @@ func (o *Outlet) Fail(e *Event, err error) { o.failed = append(o.failed, Failed{
 // Emitted lists what was emitted by a port, for tests of a node on its own.
 func (o *Outlet) Emitted(port int) []*Event {
 	var events []*Event
-	for _, em := range o.emitted {
-		if em.port == port {
-			events = append(events, em.event)
+	for i, e := range o.emitted {
+		if o.port(i) == port {
+			events = append(events, e)
 		}
 	}
 	return events
@@ -101,7 +119,7 @@ func (o *Outlet) Emitted(port int) []*Event {
 // Failures lists what failed, for tests of a node on its own.
 func (o *Outlet) Failures() Failures { return o.failed }
 
-func (o *Outlet) reset() { o.emitted, o.failed = o.emitted[:0], o.failed[:0] }
+func (o *Outlet) reset() { o.emitted, o.ports, o.failed = o.emitted[:0], o.ports[:0], o.failed[:0] }
 
 // An Opener is a node that acquires something before it can work: a file, a
 // connection, its keys. Constructors acquire nothing. Open is called once,

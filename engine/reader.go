@@ -184,7 +184,7 @@ func (c *crew) full() bool {
 func (c *crew) hand(from *buffer, n int) {
 	batch := from[:n]
 	r := &round{last: batch[n-1].Offset, size: n, open: 1, from: from}
-	parts := [][]*Event{batch}
+	var parts [][]*Event
 	if len(c.jobs) > 1 {
 		parts = c.split(batch)
 		r.open = 0
@@ -198,6 +198,9 @@ func (c *crew) hand(from *buffer, n int) {
 	c.rounds = append(c.rounds, r)
 	c.events += n
 	c.mu.Unlock()
+	if parts == nil {
+		c.jobs[0] <- job{batch, r}
+	}
 	for i, part := range parts {
 		if len(part) > 0 {
 			c.jobs[i] <- job{part, r}

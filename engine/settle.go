@@ -20,8 +20,7 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 	start := time.Now()
 	info := BatchInfo{Flow: l.flow.name, Node: n.id, Type: n.spec.Type, In: len(batch)}
 	clear(l.tries)
-	for {
-		began := time.Now()
+	for began := start; ; began = time.Now() {
 		l.outlet.reset()
 		err := l.once(ctx, n, batch, work)
 		failed, some := asFailures(err)
@@ -68,10 +67,10 @@ func (l *lane) attempt(ctx context.Context, n *node, batch []*Event, work func(c
 // tell shows an attempt to who wants to see each, before the outlet is taken.
 func (l *lane) tell(n *node, batch []*Event, failed Failures) {
 	step := Step{Flow: l.flow.name, Node: n.id, In: batch, Failed: failed}
-	for _, em := range l.outlet.emitted {
-		out := Emitted{Event: em.event}
-		if em.port < len(n.ports) {
-			out.Port = n.ports[em.port]
+	for i, e := range l.outlet.emitted {
+		out := Emitted{Event: e}
+		if port := l.outlet.port(i); port < len(n.ports) {
+			out.Port = n.ports[port]
 		}
 		step.Out = append(step.Out, out)
 	}

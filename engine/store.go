@@ -63,6 +63,7 @@ type Claim struct {
 // the same position coming again wins its own key, another does not, until the
 // time to live has passed since the claim.
 type Keys interface {
+	// Claim says for each claim whether it is won. It keeps nothing of claims.
 	Claim(ctx context.Context, claims []Claim, ttl time.Duration) (won []bool, err error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +207,44 @@ func TestTwoEventsOfOneOffsetAreStillTwo(t *testing.T) {
 	p := processor(t, Dedupe, `id`)
 	if got := ids(process(t, p, event("a", `1`), event("a", `2`), event("b", `3`)).Emitted(0)); got != "a b" {
 		t.Errorf("%q went on, want a b", got)
+	}
+	apart := []*engine.Event{event("c", `1`), event("d", `2`), event("c", `3`)} // as a node that keeps events back lets them go
+	apart[1].Offset = 1
+	if got := ids(process(t, p, apart...).Emitted(0)); got != "c d" {
+		t.Errorf("%q went on, want c d", got)
+	}
+}
+
+// BenchmarkDedupe is the cost of an event of which every tenth was there before.
+func BenchmarkDedupe(b *testing.B) {
+	keys, err := engine.MemoryStore().Keys(b.Context(), "flow", "node")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := Dedupe.New(Dedupe.Default)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.(*dedupe).keys = keys
+	batch := make([]*engine.Event, 256)
+	for i := range batch {
+		batch[i] = &engine.Event{}
+	}
+	var out engine.Outlet
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if n++; n%len(batch) != 0 {
+			continue
+		}
+		for i, e := range batch {
+			e.Offset = engine.Offset(n + i)
+			e.ID = "EV_" + strconv.Itoa((n+i)*9/10)
+		}
+		out = engine.Outlet{}
+		if err := p.Process(b.Context(), batch, &out); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/flowd/flowd/engine"
@@ -81,11 +82,40 @@ func (d *dedupe) Open(_ context.Context, env *engine.Env) error {
 	return nil
 }
 
+// A round is what one Process works with.
+type round struct {
+	events []*engine.Event
+	claims []engine.Claim // of the events
+}
+
+var rounds = sync.Pool{New: func() any { return new(round) }}
+
 func (d *dedupe) Process(ctx context.Context, batch []*engine.Event, out *engine.Outlet) error {
-	events := make([]*engine.Event, 0, len(batch))
-	claims := make([]engine.Claim, 0, len(batch))
-	// Several events may come from one offset, and it wins its key each time.
-	seen := make(map[engine.Claim]bool, len(batch))
+	r := rounds.Get().(*round)
+	defer r.free()
+	d.claim(r, batch, out)
+	if len(r.claims) == 0 {
+		return nil
+	}
+	won, err := d.keys.Claim(ctx, r.claims, time.Duration(d.config.TTL))
+	if err != nil {
+		return err
+	}
+	for i, e := range r.events {
+		if won[i] {
+			out.Emit(e)
+		}
+	}
+	return nil
+}
+
+// claim gathers the claims of a batch, each once: several events may come from
+// one offset, and it wins its key each time.
+func (d *dedupe) claim(r *round, batch []*engine.Event, out *engine.Outlet) {
+	var seen map[engine.Claim]bool
+	if !increasing(batch) {
+		seen = make(map[engine.Claim]bool, len(batch))
+	}
 	for _, e := range batch {
 		key, err := d.key(e)
 		if err != nil {
@@ -96,23 +126,30 @@ func (d *dedupe) Process(ctx context.Context, batch []*engine.Event, out *engine
 		if seen[claim] {
 			continue
 		}
-		seen[claim] = true
-		events = append(events, e)
-		claims = append(claims, claim)
+		if seen != nil {
+			seen[claim] = true
+		}
+		r.events = append(r.events, e)
+		r.claims = append(r.claims, claim)
 	}
-	if len(claims) == 0 {
-		return nil
-	}
-	won, err := d.keys.Claim(ctx, claims, time.Duration(d.config.TTL))
-	if err != nil {
-		return err
-	}
-	for i, e := range events {
-		if won[i] {
-			out.Emit(e)
+}
+
+// increasing reports whether each event comes from another offset.
+func increasing(batch []*engine.Event) bool {
+	for i := 1; i < len(batch); i++ {
+		if batch[i].Offset <= batch[i-1].Offset {
+			return false
 		}
 	}
-	return nil
+	return true
+}
+
+// free gives r back. It keeps nothing of the batch alive.
+func (r *round) free() {
+	clear(r.events)
+	clear(r.claims)
+	r.events, r.claims = r.events[:0], r.claims[:0]
+	rounds.Put(r)
 }
 
 // key is the key of e as it is remembered.
