@@ -37,7 +37,7 @@ func (x *expander) expand(v *Value) {
 func (x *expander) text(v *Value) {
 	written := []rune(v.Text)
 	var text []rune
-	var places []place
+	var at places
 	for i := 0; i < len(written); {
 		got, length := written[i:i+1], 1
 		switch next := runeAt(written, i+1); {
@@ -54,16 +54,16 @@ func (x *expander) text(v *Value) {
 			}
 			v.written = string(written)
 		}
-		text = append(text, got...)
 		if v.places != nil {
 			span := v.At(i, length)
-			for range got {
-				places = append(places, place{int32(span.Line), int32(span.Column), int32(span.Length)})
+			for k := range got {
+				at = at.add(len(text)+k, place{int32(span.Line), int32(span.Column), int32(span.Length)})
 			}
 		}
+		text = append(text, got...)
 		i += length
 	}
-	v.Text, v.places = string(text), places
+	v.Text, v.places = string(text), at
 }
 
 // runeAt returns the rune at an index, or 0 beyond the end.

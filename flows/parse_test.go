@@ -181,8 +181,10 @@ func checkPlaces(v *Value, all bool) string {
 	if v.Kind == String && v.places == nil && v.Text != "" && all {
 		return "no places: " + v.Text
 	}
-	if v.places != nil && len(v.places) != utf8.RuneCountInString(v.Text) {
-		return "places missing: " + v.Text
+	for i, r := range v.places {
+		if i == 0 && r.from != 0 || i > 0 && r.from <= v.places[i-1].from || int(r.from) >= utf8.RuneCountInString(v.Text) {
+			return "places of no rune: " + v.Text
+		}
 	}
 	for i, r := range []rune(v.Text) {
 		if v.places == nil {

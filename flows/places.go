@@ -1,7 +1,39 @@
 package flows
 
+import "sort"
+
 // A place is where one rune of a value's text stands in its file.
 type place struct{ line, column, width int32 }
+
+// places are those of the runes of a text, one run for all that stand side by
+// side.
+type places []run
+
+type run struct {
+	from  int32 // the index of its first rune in the text
+	first place
+}
+
+// add adds the place of rune i, the next one.
+func (p places) add(i int, at place) places {
+	if len(p) > 0 && p[len(p)-1].place(i) == at {
+		return p
+	}
+	return append(p, run{int32(i), at})
+}
+
+// place is where rune i stands if it is of the run.
+func (r run) place(i int) place {
+	at := r.first
+	at.column += (int32(i) - r.from) * at.width
+	return at
+}
+
+// at is where rune i stands.
+func (p places) at(i int) place {
+	n := sort.Search(len(p), func(k int) bool { return int(p[k].from) > i })
+	return p[n-1].place(i)
+}
 
 // A tracer follows the text of a scalar through its source, which differ by
 // quotes, escapes, folding and indentation. It is led by the text that yaml.v3
@@ -10,23 +42,29 @@ type tracer struct {
 	src    *source
 	pos    int
 	text   []rune
-	places []place
+	count  int // of runes that have their place
+	places places
 }
 
 // take notes that the next rune of the text is written in width runes.
 func (t *tracer) take(width int) {
-	t.places = append(t.places, t.src.place(t.pos, width))
+	t.note(t.pos, width)
 	t.pos += width
 }
 
-func (t *tracer) done() bool { return len(t.places) == len(t.text) }
+func (t *tracer) note(from, width int) {
+	t.places = t.places.add(t.count, t.src.place(from, width))
+	t.count++
+}
+
+func (t *tracer) done() bool { return t.count == len(t.text) }
 
 // next is the rune of the text that has no place yet.
 func (t *tracer) next() rune {
 	if t.done() {
 		return 0
 	}
-	return t.text[len(t.places)]
+	return t.text[t.count]
 }
 
 // fold passes white space with a line break in it, which stands for a space or,
@@ -52,7 +90,7 @@ func (t *tracer) fold(escaped bool) bool {
 	}
 	for range stands {
 		if !t.done() {
-			t.places = append(t.places, t.src.place(t.pos, 1))
+			t.note(t.pos, 1)
 		}
 	}
 	t.pos = end
@@ -151,7 +189,7 @@ func (t *tracer) block() (end int, ok bool) {
 
 // newline gives a break, or the space it is folded to, the place behind the
 // line.
-func (t *tracer) newline() { t.places = append(t.places, t.src.place(t.pos, 1)) }
+func (t *tracer) newline() { t.note(t.pos, 1) }
 
 // trailing gives what is left, if that is breaks alone, the last place.
 func (t *tracer) trailing() bool {
@@ -173,7 +211,7 @@ func (t *tracer) indent() (indent int, found bool) {
 		content := t.src.text(line)
 		if n := blankTo(content, len(content)); n < len(content) {
 			for range first { // empty lines before it
-				t.places = append(t.places, t.src.place(t.src.lines[line], 1))
+				t.note(t.src.lines[line], 1)
 			}
 			return max(0, n-own), true
 		}

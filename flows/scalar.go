@@ -101,6 +101,7 @@ func kindOf(text string) Kind {
 		return Bool
 	}
 	switch {
+	case !strings.ContainsRune("+-.0123456789", rune(text[0])):
 	case intForm.MatchString(text):
 		return Int
 	case floatForm.MatchString(text):

@@ -9,6 +9,7 @@ type source struct {
 	runes  []rune
 	breaks []int // where each line begins as YAML counts lines: NEL, LS, PS and a lone CR end one too
 	lines  []int // where each line begins as editors count lines
+	last   int   // the line that was asked for last
 }
 
 func newSource(file *File) *source {
@@ -41,7 +42,10 @@ func (s *source) offset(line, column int) int {
 
 // line is the number of the line that holds an offset, counted from 0.
 func (s *source) line(offset int) int {
-	return sort.SearchInts(s.lines, offset+1) - 1
+	if offset < s.lines[s.last] || s.last+1 < len(s.lines) && offset >= s.lines[s.last+1] {
+		s.last = sort.SearchInts(s.lines, offset+1) - 1
+	}
+	return s.last
 }
 
 // end is where a line ends, before its break.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Kind says what a [Value] is.
@@ -34,9 +35,9 @@ type Value struct {
 	Entries []Entry  // of a Map, in the order of the document
 	Span    Span     // where it stands
 
-	places  []place // of each rune of Text, where they are known one by one
-	written string  // Text as the document has it, where ${…} was put in
-	broken  bool    // whether its mistake is told already, so that none follows from it
+	places  places // of each rune of Text, where they are known one by one
+	written string // Text as the document has it, where ${…} was put in
+	broken  bool   // whether its mistake is told already, so that none follows from it
 }
 
 // An Entry is one key of a map and its value.
@@ -180,13 +181,14 @@ func parseFloat(text string) (float64, bool) {
 // from 0. Where they can't be told apart (the text came from ${…}, say), it is
 // the place of the whole value.
 func (v *Value) At(i, n int) Span {
-	if i < 0 || i >= len(v.places) {
+	count := utf8.RuneCountInString(v.Text)
+	if i < 0 || i >= count || v.places == nil {
 		return v.Span
 	}
-	first := v.places[i]
+	first := v.places.at(i)
 	s := Span{File: v.Span.File, Line: int(first.line), Column: int(first.column), Length: int(first.width)}
-	for k := i + 1; k < i+n && k < len(v.places); k++ {
-		p := v.places[k]
+	for k := i + 1; k < min(i+n, count); k++ {
+		p := v.places.at(k)
 		if p.line != first.line {
 			break
 		}
