@@ -35,47 +35,75 @@ type adminSection struct {
 	log   *slog.Logger
 
 	mu      sync.Mutex
-	listen  string        // as the document says it
-	server  *admin.Server // nil if it is turned off
+	config  admin.Config
+	server  *admin.Server // nil if it is turned off, or its default address in use
+	told    bool          // that it is
 	closing sync.WaitGroup
 }
 
-// start begins to serve. That the default address is in use, by a second flowd
-// say, is no reason not to run; that one in the document is, is.
-func (s *adminSection) start(doc *flows.Document) error {
-	err := s.apply(doc)
-	if errors.Is(err, syscall.EADDRINUSE) && doc.Admin.Get("listen") == nil {
-		s.log.Warn("no health, metrics and API: their default address is in use; name another one in the document, admin: {listen: ADDRESS}", "error", err)
-		return nil
-	}
-	return err
+// An openSection is the section of a document that is not in force yet.
+type openSection struct {
+	config admin.Config
+	server *admin.Server // the one in force where its address is the same
 }
 
-// apply makes the section what doc says. After an error it is as it was.
-func (s *adminSection) apply(doc *flows.Document) error {
+// open begins to serve the section of doc beside the one in force. That the
+// default address is in use, by a second flowd say, is no mistake; that one in
+// the document is, is.
+func (s *adminSection) open(doc *flows.Document) (openSection, error) {
 	c, diags := adminSettings(doc)
 	if err := diags.Err(); err != nil {
-		return err
+		return openSection{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.Listen == s.listen && s.server != nil {
-		s.server.Configure(c)
-		return nil
+	if s.server != nil && c.Listen == s.config.Listen {
+		return openSection{c, s.server}, nil
 	}
-	var next *admin.Server
-	if c.Listen != "" {
-		var err error
-		if next, err = s.admin.Serve(c); err != nil {
-			return fmt.Errorf("admin section: %w", err)
+	if c.Listen == "" {
+		return openSection{c, nil}, nil
+	}
+	server, err := s.admin.Serve(c)
+	if errors.Is(err, syscall.EADDRINUSE) && doc.Admin.Get("listen") == nil {
+		if !s.told {
+			s.log.Warn("no health, metrics and API: their default address is in use; name another one in the document, admin: {listen: ADDRESS}", "error", err)
 		}
-		s.log.Info("health, metrics and API", "listen", next.Address)
+		s.told = true
+		return openSection{c, nil}, nil
 	}
-	if old := s.server; old != nil { // which may be serving the request to reload
+	if err != nil {
+		return openSection{}, fmt.Errorf("admin section: %w", err)
+	}
+	return openSection{c, server}, nil
+}
+
+// use puts a section in force.
+func (s *adminSection) use(next openSection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.server
+	s.config, s.server = next.config, next.server
+	switch {
+	case next.server == nil:
+	case next.server == old:
+		old.Configure(next.config)
+		return
+	default:
+		s.told = false
+		s.log.Info("health, metrics and API", "listen", next.server.Address)
+	}
+	if old != nil { // which may be serving the request to reload
 		s.closing.Go(func() { shutDown(old) })
 	}
-	s.listen, s.server = c.Listen, next
-	return nil
+}
+
+// discard closes a section that is not put in force after all.
+func (s *adminSection) discard(next openSection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if next.server != nil && next.server != s.server {
+		shutDown(next.server)
+	}
 }
 
 func (s *adminSection) stop() {

@@ -107,9 +107,11 @@ func (d *service) start(ctx context.Context, doc *flows.Document) error {
 	d.applying.Lock()
 	defer d.applying.Unlock()
 	d.opened, _ = d.storeSettings(doc) // which is checked
-	if err := d.section.start(doc); err != nil {
+	section, err := d.section.open(doc)
+	if err != nil {
 		return err
 	}
+	d.section.use(section)
 	changes, err := d.engine.Apply(ctx, doc)
 	if err != nil {
 		return err
@@ -206,7 +208,16 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 		d.log.Error("not reloaded: the flows run on as they were")
 		return doc, engine.Changes{}, err
 	}
+	section, err := d.section.open(doc)
+	if err != nil {
+		d.metrics.Loaded(time.Since(start), err)
+		d.log.Error("not reloaded: the flows run on as they were", "error", err)
+		return doc, engine.Changes{}, err
+	}
 	changes, err := d.engine.Apply(ctx, doc)
+	if err != nil {
+		d.section.discard(section)
+	}
 	var found flows.Diagnostics
 	switch {
 	case errors.As(err, &found):
@@ -215,12 +226,10 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 	case err != nil:
 		d.log.Error("not reloaded: the flows run on as they were", "error", err)
 	default:
+		d.section.use(section)
 		d.log.Info("reloaded", "changes", changes.String())
 		if settings, _ := d.storeSettings(doc); settings != d.opened {
 			d.log.Warn("the store stays as it was: its section is read when flowd starts")
-		}
-		if err := d.section.apply(doc); err != nil {
-			d.log.Error("the admin section stays as it was", "error", err)
 		}
 	}
 	return doc, changes, err
