@@ -148,7 +148,7 @@ func appendFloat(dst []byte, f float64) []byte {
 }
 
 // AppendText appends text as a JSON string, as [AppendJSON] does.
-func AppendText(dst []byte, text string) []byte {
+func AppendText[T string | []byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(text); {
@@ -157,7 +157,7 @@ func AppendText(dst []byte, text string) []byte {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
+		r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
 		if c >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
 			i += size
 			continue

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -101,9 +102,8 @@ func (v View) count() (n int) {
 	return n
 }
 
-// Text returns a text without copying it. It reports false for what is no text,
-// and for a text that has to be decoded, which [View.Value] does. The text is a
-// part of the payload: what keeps it keeps all of the payload.
+// Text returns a text, and false for what is none. It is not copied: what keeps
+// it keeps all of the payload, and [View.Value] is for that.
 func (v View) Text() (string, bool) {
 	if v.p == nil || v.p.raw[v.at] != '"' {
 		return "", false
@@ -111,20 +111,32 @@ func (v View) Text() (string, bool) {
 	end, escaped := stringEnd(v.p.raw, v.at+1)
 	inner := v.p.raw[v.at+1 : end-1]
 	if escaped || !utf8.Valid(inner) {
-		return "", false
+		return v.once().(string), true
 	}
 	return unsafe.String(unsafe.SliceData(inner), len(inner)), true // never changed, as JSON asks for
 }
 
-// Value returns the value, which must not be changed. A list or map that was
-// decoded is remembered by the payload.
+// Value returns the value, which must not be changed. The payload remembers
+// what is more than a short text, so that it is decoded once.
 func (v View) Value() any {
+	const short = 64
 	if v.p == nil {
 		return nil
 	}
-	if c := v.p.raw[v.at]; c != '{' && c != '[' {
-		return v.decode()
+	switch v.p.raw[v.at] {
+	case '{', '[':
+		return v.once()
+	case '"':
+		if text, _ := v.Text(); len(text) <= short {
+			return strings.Clone(text)
+		}
+		return v.once()
 	}
+	return v.decode()
+}
+
+// once decodes the value, unless that was done before.
+func (v View) once() any {
 	if d := v.p.decoded(v.mark); d != nil {
 		return d.value
 	}

@@ -13,6 +13,8 @@ import (
 // A part is a compiled node.
 type part struct {
 	code  code
+	text  peek  // nil where only code knows it
+	write write // nil where it is written as the value it is
 	kinds kinds
 	json  bool         // whether it came as JSON, so that all inside it is JSON
 	shape engine.Shape // what more is known of it, as the JSON it is or becomes
@@ -277,7 +279,7 @@ func (c *compiler) array(n *ast.ArrayNode) part {
 		items[i] = c.node(item)
 	}
 	at := c.site(n)
-	return c.fold(n, part{kinds: isList, shape: listOf(items), code: func(s *state) any {
+	return c.fold(n, part{kinds: isList, shape: listOf(items), write: writeList(items), code: func(s *state) any {
 		s.site = at
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
@@ -298,7 +300,8 @@ func (c *compiler) mapping(n *ast.MapNode) part {
 		sites[i] = c.site(pair.Key, pair.Key)
 	}
 	at := c.site(n)
-	return c.fold(n, part{kinds: isMap, shape: mapOf(keys, values), code: func(s *state) any {
+	p := part{kinds: isMap, shape: mapOf(keys, values), write: writeMap(keys, values)}
+	p.code = func(s *state) any {
 		s.site = at
 		s.take(len(keys) * entrySize)
 		m := make(map[string]any, len(keys))
@@ -311,5 +314,6 @@ func (c *compiler) mapping(n *ast.MapNode) part {
 			m[key] = values[i].code(s)
 		}
 		return m
-	}}, append(keys, values...)...)
+	}
+	return c.fold(n, p, append(keys, values...)...)
 }

@@ -18,9 +18,11 @@
 // what the expression reads. Where it is known which events come, Check compiles
 // once more with what is known of them (typing.go), and Narrow and Shape tell
 // what becomes of them (narrow.go). A program runs in a state of its own
-// (state.go), which counts its steps and what it takes (limits.go). What the functions of
-// the language do is listed in function.go and stands in number.go, texts.go,
-// lists.go and times.go; write.go makes JSON and keys of values.
+// (state.go), which counts its steps and what it takes (limits.go). It looks up
+// what it reads of a payload and decodes nothing else of it, and copies what it
+// only passes on (lookup.go). What the functions of the language do is listed in
+// function.go and stands in number.go, texts.go, lists.go and times.go; write.go
+// makes JSON and keys of values.
 //
 // # Invariants
 //

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,7 @@ type Expr struct{ field }
 
 // A field is what all kinds of expression field have in common.
 type field struct {
-	code  code
+	part
 	at    *site // all of it
 	reads []Path
 }
@@ -27,7 +28,7 @@ func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v
 func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	t := tree{scope: sc}
 	p, at := t.value(v)
-	*f = field{p.code, at, merged(t.reads)}
+	*f = field{p, at, merged(t.reads)}
 	return t.diags
 }
 
@@ -61,6 +62,25 @@ func (f *field) eval(e *engine.Event, names map[string]any) (any, error) {
 	})
 }
 
+// Data is Eval as a payload. What it takes from the payload of the event is not
+// decoded, but written on as it came, without space between its tokens.
+func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
+	if x.write == nil {
+		v, err := x.Eval(e)
+		return engine.Value(v), err
+	}
+	s := newState(x.at, e, nil)
+	defer s.free()
+	_, err := run(s, func(s *state) any {
+		s.out = x.append(s, s.out[:0])
+		return nil
+	})
+	if err != nil {
+		return engine.Data{}, err
+	}
+	return engine.Compact(bytes.Clone(s.out)), nil
+}
+
 // Key is Eval with the value as text that is equal for equal values, and only
 // for those: 1 and 1.0 are equal, 1 and "1" are not. It has at most 256 bytes.
 func (x *Expr) Key(e *engine.Event) (string, error) {
@@ -69,8 +89,15 @@ func (x *Expr) Key(e *engine.Event) (string, error) {
 	}
 	s := newState(x.at, e, nil)
 	defer s.free()
-	v, err := run(s, func(s *state) any { return s.keyText(x.code(s)) })
-	key, _ := v.(string)
+	var key string
+	_, err := run(s, func(s *state) any {
+		if text, ok := x.peek(s); ok {
+			key = textKey(text)
+		} else {
+			key = s.keyText(x.code(s))
+		}
+		return nil
+	})
 	return key, err
 }
 
@@ -90,7 +117,7 @@ func (t *tree) value(v *flows.Value) (part, *site) {
 	case v.Kind == flows.String:
 		segments, reads, diags := compileText(v, t.scope)
 		t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
-		return part{kinds: isText, code: func(s *state) any { return render(s, segments, nil) }}, at
+		return template(segments), at
 	case v.Kind == flows.List:
 		return t.list(v), at
 	case v.Kind == flows.Map:
@@ -119,7 +146,7 @@ func (t *tree) list(v *flows.Value) part {
 	for i, item := range v.Items {
 		items[i], _ = t.value(item)
 	}
-	return part{kinds: isList, shape: listOf(items), code: func(s *state) any {
+	return part{kinds: isList, shape: listOf(items), write: writeList(items), code: func(s *state) any {
 		s.take(len(items) * itemSize)
 		list := make([]any, len(items))
 		for i, item := range items {
@@ -135,7 +162,7 @@ func (t *tree) mapping(v *flows.Value) part {
 		keys[i] = fixed(e.Key.Text)
 		values[i], _ = t.value(e.Value)
 	}
-	return part{kinds: isMap, shape: mapOf(keys, values), code: func(s *state) any {
+	return part{kinds: isMap, shape: mapOf(keys, values), write: writeMap(keys, values), code: func(s *state) any {
 		s.take(len(values) * entrySize)
 		m := make(map[string]any, len(values))
 		for i, value := range values {
@@ -158,7 +185,7 @@ func (c *Condition) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	}
 	src := newSource(v, v.Text, 0)
 	n, p, diags := compile(src, sc)
-	*c = Condition{field{code: p.code, at: &site{src: src}}}
+	*c = Condition{field{part: p, at: &site{src: src}}}
 	if diags.Failed() {
 		return diags
 	}
@@ -236,17 +263,25 @@ func (t *Text) Render(e *engine.Event) (string, error) { return t.RenderWith(e, 
 // RenderWith is Render with each value that an expression puts in, but not the
 // fixed text, passed through clean.
 func (t *Text) RenderWith(e *engine.Event, clean func(string) string) (string, error) {
+	if fixed, all := t.Fixed(); all {
+		return fixed, nil
+	}
 	s := newState(t.at, e, nil)
 	defer s.free()
-	v, err := run(s, func(s *state) any { return render(s, t.segments, clean) })
-	text, _ := v.(string)
-	return text, err
+	_, err := run(s, func(s *state) any {
+		s.out = s.render(s.out[:0], t.segments, clean)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return string(s.out), nil
 }
 
 // Fixed returns the text up to its first expression, and whether that is all.
 func (t *Text) Fixed() (prefix string, all bool) {
 	for _, seg := range t.segments {
-		if seg.code != nil {
+		if seg.value.code != nil {
 			return prefix, false
 		}
 		prefix += seg.fixed

@@ -27,6 +27,10 @@ type root struct {
 	read  code
 	// field reads one field of it, where that is cheaper than all of it.
 	field func(s *state, key string) any
+	// view is all of it, if it is JSON text.
+	view func(s *state) (engine.View, bool)
+	// text is what it is if that is always a text.
+	text func(e *engine.Event) string
 }
 
 func newScope(roots map[string]root) *scope {
@@ -40,15 +44,21 @@ func newScope(roots map[string]root) *scope {
 
 // ofEvent are the names of an event.
 var ofEvent = newScope(map[string]root{
-	"id":      {kinds: isText, read: func(s *state) any { return s.event.ID }},
-	"source":  {kinds: isText, read: func(s *state) any { return s.event.Source }},
-	"type":    {kinds: isText, read: func(s *state) any { return s.event.Type }},
-	"subject": {kinds: isText, read: func(s *state) any { return s.event.Subject }},
+	"id":      attribute(func(e *engine.Event) string { return e.ID }),
+	"source":  attribute(func(e *engine.Event) string { return e.Source }),
+	"type":    attribute(func(e *engine.Event) string { return e.Type }),
+	"subject": attribute(func(e *engine.Event) string { return e.Subject }),
 	"time":    {kinds: isTime, read: func(s *state) any { return s.event.Time }},
-	"data":    {kinds: isJSON, json: true, read: readData},
+	"data":    {kinds: isJSON, json: true, read: readData, view: viewData},
 	"meta":    {kinds: isMap, json: true, read: readMeta, field: readMetaField},
 	"error":   {kinds: isNil | isMap, json: true, read: readError},
 })
+
+func attribute(text func(e *engine.Event) string) root {
+	return root{kinds: isText, text: text, read: func(s *state) any { return text(s.event) }}
+}
+
+func viewData(s *state) (engine.View, bool) { return s.event.Data.View() }
 
 func readData(s *state) any {
 	v, err := s.event.Data.Value()
@@ -109,13 +119,19 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 	}
 	if r, ok := c.scope.roots[n.Value]; ok {
 		at := c.site(n, n)
-		read := r.read
 		p := part{kinds: r.kinds, json: r.json, shape: c.events.Name(n.Value), code: func(s *state) any {
 			s.site = at
-			return read(s)
+			return r.read(s)
 		}}
 		if p.shape.Kinds != 0 {
 			p.kinds &= kinds(p.shape.Kinds)
+		}
+		switch {
+		case r.view != nil:
+			return c.lookup(p, r, p.code, nil)
+		case r.text != nil:
+			p.text = func(s *state) (string, bool) { return r.text(s.event), true }
+			p.write = func(s *state, b []byte) []byte { return engine.AppendText(b, r.text(s.event)) }
 		}
 		return p
 	}
@@ -217,11 +233,14 @@ func (c *compiler) path(n *ast.MemberNode) part {
 	if !ok {
 		return unknown
 	}
-	name, _ := base.(*ast.IdentifierNode)
-	if name != nil && c.scope.roots[name.Value].field != nil {
-		field, first, rest := c.scope.roots[name.Value].field, keys[0], keys[1:]
-		p.code = func(s *state) any { return s.walk(field(s, first), rest) }
-		return p
+	if name, ok := base.(*ast.IdentifierNode); ok {
+		switch r := c.scope.roots[name.Value]; {
+		case r.view != nil:
+			return c.lookup(p, r, from.code, keys)
+		case r.field != nil:
+			p.code = func(s *state) any { return s.walk(r.field(s, keys[0]), keys[1:]) }
+			return p
+		}
 	}
 	p.code = func(s *state) any { return s.walk(from.code(s), keys) }
 	return c.fold(n, p, from)

@@ -129,19 +129,20 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 		}
 		return c.fold(n, p, l, r)
 	}
-	if text, ok := r.value.(string); ok && n.Operator == "==" { // what most conditions are
-		p.code = func(s *state) any {
-			v, ok := l.code(s).(string)
-			return ok && v == text
-		}
-		return c.fold(n, p, l, r)
-	}
-	run := op.run
 	p.code = func(s *state) any {
 		a := l.code(s)
 		b := r.code(s)
 		s.site = at
-		return run(s, a, b)
+		return op.run(s, a, b)
+	}
+	if holds := looks(n.Operator, r); holds != nil && l.text != nil { // what most conditions are
+		otherwise := p.code
+		p.code = func(s *state) any {
+			if text, ok := l.text(s); ok {
+				return holds(s, text)
+			}
+			return otherwise(s)
+		}
 	}
 	return c.fold(n, p, l, r)
 }
@@ -433,15 +434,18 @@ func (c *compiler) pattern(n *ast.BinaryNode, left part, text string) code {
 	}
 	at := c.site(n, n.Left, n.Right)
 	return func(s *state) any {
-		v := left.code(s)
-		if v == nil {
-			return false
+		text, ok := left.peek(s)
+		if !ok {
+			v := left.code(s)
+			if v == nil {
+				return false
+			}
+			if text, ok = v.(string); !ok {
+				s.site = at
+				s.failPair(v, re.String())
+			}
 		}
 		s.site = at
-		text, ok := v.(string)
-		if !ok {
-			s.failPair(v, re.String())
-		}
 		return re.match(s, text)
 	}
 }

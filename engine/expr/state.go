@@ -27,10 +27,12 @@ type state struct {
 	size  int  // that the result may still grow
 	built bool // whether a text, list or map was made
 
-	site   *site   // what is being done, for messages
-	frames []frame // of the loops around, the innermost last
-	vars   []any   // of let
-	stack  []any   // arguments of the calls around
+	site     *site    // what is being done, for messages
+	frames   []frame  // of the loops around, the innermost last
+	vars     []any    // of let
+	stack    []any    // arguments of the calls around
+	memories []memory // of paths inside loops
+	out      []byte   // what is being written
 
 	meta, failure map[string]any // made when first read
 }
@@ -57,7 +59,11 @@ func (s *state) free() {
 	clear(s.frames[:cap(s.frames)])
 	clear(s.vars)
 	clear(s.stack[:cap(s.stack)])
-	*s = state{frames: s.frames[:0], vars: s.vars[:0], stack: s.stack[:0]}
+	clear(s.memories)
+	if cap(s.out) > mostText {
+		s.out = nil
+	}
+	*s = state{frames: s.frames[:0], vars: s.vars[:0], stack: s.stack[:0], memories: s.memories[:0], out: s.out[:0]}
 	states.Put(s)
 }
 

@@ -1,16 +1,18 @@
 package expr
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
 
 // A segment is a piece of a text: fixed, or an expression.
 type segment struct {
 	fixed string
-	code  code // nil if it is fixed
+	value part // without code if it is fixed
 	site  *site
 }
 
@@ -46,7 +48,7 @@ func compileText(v *flows.Value, sc *scope) ([]segment, []Path, flows.Diagnostic
 		n, p, mistakes := compile(src, sc)
 		diags = append(diags, mistakes...)
 		if !mistakes.Failed() {
-			segments = append(segments, segment{code: p.code, site: &site{src: src, node: n}})
+			segments = append(segments, segment{value: p, site: &site{src: src, node: n}})
 			reads = append(reads, readsOf(n, sc)...)
 		}
 		at += utf8.RuneCountInString(inside[:end]) + len(closes)
@@ -98,30 +100,51 @@ func quoted(text string) int {
 	return -1
 }
 
-// render is the text of segments. What expressions put in goes through clean,
-// if it is not nil.
-func render(s *state, segments []segment, clean func(string) string) string {
-	if len(segments) == 1 && segments[0].code == nil {
-		return segments[0].fixed
-	}
-	var b strings.Builder
-	for _, seg := range segments {
-		text := seg.fixed
-		if seg.code != nil {
-			v := seg.code(s)
-			s.site = seg.site
-			text = s.text(v)
+// render appends the text of segments. What expressions put in goes through
+// clean, if it is not nil.
+func (s *state) render(b []byte, segments []segment, clean func(string) string) []byte {
+	start := len(b)
+	for i := range segments {
+		text := segments[i].fixed
+		if segments[i].value.code != nil {
+			text = s.inserted(&segments[i])
 			s.take(len(text))
 			if clean != nil {
 				text = clean(text)
 			}
-			if b.Len()+len(text) > mostText {
+			if len(b)-start+len(text) > mostText {
 				s.fail("the text is longer than %d MiB", mostText>>20)
 			}
 		}
-		b.WriteString(text)
+		b = append(b, text...)
 	}
-	return b.String()
+	return b
+}
+
+// inserted is what an expression puts in.
+func (s *state) inserted(seg *segment) string {
+	if text, ok := seg.value.peek(s); ok {
+		s.site = seg.site
+		return text
+	}
+	v := seg.value.code(s)
+	s.site = seg.site
+	return s.text(v)
+}
+
+// template is a text as the value of an expression field.
+func template(segments []segment) part {
+	return part{
+		kinds: isText,
+		code:  func(s *state) any { return string(s.render(nil, segments, nil)) },
+		write: func(s *state, b []byte) []byte {
+			from := len(b)
+			b = s.render(b, segments, nil)
+			to := len(b)
+			b = engine.AppendText(b, b[from:to])
+			return slices.Delete(b, from, to)
+		},
+	}
 }
 
 // isTemplate reports whether a text of an expression field is text.

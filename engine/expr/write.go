@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/flowd/flowd/engine"
 )
 
 // json is v as JSON on one line. The keys of maps are in order.
@@ -27,7 +28,7 @@ func (s *state) write(b []byte, v any, key bool, depth int) []byte {
 	case string:
 		s.take(len(v))
 		s.spend(len(v) >> 1)
-		b = appendQuoted(b, v)
+		b = engine.AppendText(b, v)
 	case []any:
 		return s.writeList(b, v, key, depth)
 	case map[string]any:
@@ -36,12 +37,12 @@ func (s *state) write(b []byte, v any, key bool, depth int) []byte {
 		if key {
 			b, v = append(b, 't'), v.UTC()
 		}
-		b = appendQuoted(b, s.text(v))
+		b = engine.AppendText(b, s.text(v))
 	case time.Duration, *time.Location:
 		if key {
 			b = append(b, 'd')
 		}
-		b = appendQuoted(b, s.text(v))
+		b = engine.AppendText(b, s.text(v))
 	default: // true, false and numbers
 		b = append(b, s.text(v)...)
 	}
@@ -70,50 +71,10 @@ func (s *state) writeMap(b []byte, m map[string]any, key bool, depth int) []byte
 			b = append(b, ',')
 		}
 		s.take(len(k))
-		b = append(appendQuoted(b, k), ':')
+		b = append(engine.AppendText(b, k), ':')
 		b = s.write(b, m[k], key, depth+1)
 	}
 	return append(b, '}')
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendQuoted appends text as JSON, with no escape that JSON does not ask for.
-func appendQuoted(b []byte, text string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		r, width := utf8.DecodeRuneInString(text[i:])
-		if c >= utf8.RuneSelf && (r != utf8.RuneError || width > 1) {
-			i += width
-			continue
-		}
-		b = append(b, text[start:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\r':
-			b = append(b, `\r`...)
-		case '\t':
-			b = append(b, `\t`...)
-		default:
-			if c >= utf8.RuneSelf {
-				b = append(b, `\ufffd`...)
-			} else {
-				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			}
-		}
-		i += width
-		start = i
-	}
-	return append(append(b, text[start:]...), '"')
 }
 
 // longKey is how many bytes a key has before it is hashed.
@@ -122,15 +83,19 @@ const longKey = 256
 // keyText is equal for equal values, and only for those: 1 and 1.0 are, 1 and
 // "1" are not.
 func (s *state) keyText(v any) string {
-	var key string
 	switch v := v.(type) {
 	case string:
-		key = `"` + v // nothing else begins so
+		return textKey(v)
 	case int64:
-		key = strconv.FormatInt(v, 10)
-	default:
-		key = string(s.write(nil, v, true, 0))
+		return strconv.FormatInt(v, 10)
 	}
+	return shortKey(string(s.write(nil, v, true, 0)))
+}
+
+// textKey is keyText of a text.
+func textKey(text string) string { return shortKey(`"` + text) } // nothing else begins so
+
+func shortKey(key string) string {
 	if len(key) > longKey {
 		sum := sha256.Sum256([]byte(key))
 		return "#" + hex.EncodeToString(sum[:])

@@ -184,11 +184,11 @@ func (t *transform) attributes(e, changed *engine.Event) error {
 // payload sets the payload of changed.
 func (t *transform) payload(e, changed *engine.Event) error {
 	if t.config.Data.IsSet() {
-		v, err := t.config.Data.Eval(e)
+		data, err := t.config.Data.Data(e)
 		if err != nil {
 			return err
 		}
-		changed.Data = engine.Value(v)
+		changed.Data = data
 	}
 	if len(t.set) == 0 && len(t.remove) == 0 {
 		return nil
