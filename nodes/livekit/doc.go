@@ -2,8 +2,10 @@
 //
 // A request goes through the files so: livekit.go takes it, verify.go checks
 // that LiveKit signed it, by token.go where the token is as LiveKit writes
-// them and by LiveKit's own library where it is not, payload.go makes the data
-// of the event from the body, and livekit.go puts the event in and answers.
+// them and by LiveKit's own library where it is not, walk.go makes the data
+// of the event from the body while it reads it once, by the tables of
+// message.go, or payload.go does where a body is not written as LiveKit writes
+// them, and livekit.go puts the event in and answers.
 // sample.go makes signed requests of every known event, for `flowd send`.
 //
 // Invariants:

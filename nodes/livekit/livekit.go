@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livekit/protocol/livekit"
-
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
 )
@@ -155,7 +153,7 @@ func (s *source) serve(r *http.Request, body []byte, in engine.Inlet) engine.Ans
 // can't be read.
 func (s *source) event(r *http.Request, body []byte) *engine.Event {
 	e := &engine.Event{Source: s.config.Source, Meta: engine.MetaOf(r)}
-	sent, data, err := s.payload.read(body)
+	data, sent, err := s.payload.read(body)
 	if err != nil {
 		s.log.Warn("livekit: an authentic body could not be read; it goes to the dead letters")
 		e.ID = engine.Digest(body)
@@ -164,33 +162,27 @@ func (s *source) event(r *http.Request, body []byte) *engine.Event {
 		e.Failure = &engine.Failure{Message: err.Error()}
 		return e
 	}
-	e.ID = cmp.Or(sent.Id, engine.Digest(body))
-	e.Type = sent.Event
-	e.Subject = subject(sent)
-	e.Time = created(sent)
-	e.Data = engine.Value(data)
+	if e.ID = sent.id; e.ID == "" {
+		e.ID = engine.Digest(body)
+	}
+	e.Type = sent.event
+	e.Subject = sent.subject()
+	e.Time = sent.time()
+	e.Data = data
 	return e
 }
 
 // subject is what an event is about: its room, or what stands in for one.
-func subject(sent *livekit.WebhookEvent) string {
-	return cmp.Or(
-		sent.GetRoom().GetName(),
-		sent.GetJob().GetRoom().GetName(),
-		sent.GetEgressInfo().GetEgressId(),
-		sent.GetIngressInfo().GetIngressId(),
-		sent.GetJob().GetId(),
-	)
-}
+func (a *about) subject() string { return cmp.Or(a.room, a.jobRoom, a.egress, a.ingress, a.job) }
 
-// created is when an event happened, in whole seconds; zero if it does not say
-// or says what is no date.
-func created(sent *livekit.WebhookEvent) time.Time {
+// time is when an event happened, in whole seconds; zero if it does not say or
+// says what is no date.
+func (a *about) time() time.Time {
 	const year10000 = 253402300800
-	if sent.CreatedAt <= 0 || sent.CreatedAt >= year10000 {
+	if a.created <= 0 || a.created >= year10000 {
 		return time.Time{}
 	}
-	return time.Unix(sent.CreatedAt, 0).UTC()
+	return time.Unix(a.created, 0).UTC()
 }
 
 var (

@@ -29,26 +29,56 @@ type payload struct {
 	secrets bool // keep what LiveKit declares secret
 }
 
-// read decodes an authentic body as LiveKit's own receiver does, and its data
-// beside it.
-func (p payload) read(body []byte) (*livekit.WebhookEvent, map[string]any, error) {
+// An about is what the attributes of an event are made of.
+type about struct {
+	event, id                           string
+	created                             int64 // in seconds since 1970
+	room, jobRoom, egress, ingress, job string
+}
+
+// read returns the data of an authentic body and what it is about, if LiveKit's
+// own receiver can read it too.
+func (p payload) read(body []byte) (engine.Data, about, error) {
+	if data, a, ok := p.walk(body); ok {
+		return engine.JSON(data), a, nil
+	}
+	data, a, err := p.decode(body)
+	return engine.Value(data), a, err
+}
+
+// decode reads a body with protojson and its data beside it.
+func (p payload) decode(body []byte) (map[string]any, about, error) {
 	sent := &livekit.WebhookEvent{}
 	if err := protojson.Unmarshal(body, sent); err != nil {
-		return nil, nil, errors.New("reading a LiveKit event: " + quotes.ReplaceAllString(err.Error(), "$1"))
+		return nil, about{}, errors.New("reading a LiveKit event: " + quotes.ReplaceAllString(err.Error(), "$1"))
 	}
 	if sent.Event == "" {
-		return nil, nil, errors.New("reading a LiveKit event: it has no name in its field event")
+		return nil, about{}, errors.New("reading a LiveKit event: it has no name in its field event")
 	}
 	value, err := engine.JSON(body).Value()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading a LiveKit event: %w", err)
+		return nil, about{}, fmt.Errorf("reading a LiveKit event: %w", err)
 	}
-	whole := strings.HasPrefix(sent.Event, "room_") || strings.HasPrefix(sent.Event, "participant_")
-	data := p.fields(eventType, value.(map[string]any), whole)
-	if sent.Event == "room_finished" && data["roomEndReason"] == nil {
+	a := about{
+		event:   sent.Event,
+		id:      sent.Id,
+		created: sent.CreatedAt,
+		room:    sent.GetRoom().GetName(),
+		jobRoom: sent.GetJob().GetRoom().GetName(),
+		egress:  sent.GetEgressInfo().GetEgressId(),
+		ingress: sent.GetIngressInfo().GetIngressId(),
+		job:     sent.GetJob().GetId(),
+	}
+	data := p.fields(eventType, value.(map[string]any), a.whole())
+	if a.event == "room_finished" && data["roomEndReason"] == nil {
 		data["roomEndReason"] = livekit.RoomEndReason_ROOM_END_UNKNOWN.String()
 	}
-	return sent, data, nil
+	return data, a, nil
+}
+
+// whole reports whether rooms and participants are sent in full.
+func (a *about) whole() bool {
+	return strings.HasPrefix(a.event, "room_") || strings.HasPrefix(a.event, "participant_")
 }
 
 // quotes is where an error of protojson begins to quote the body, which is not
@@ -67,10 +97,7 @@ func (p payload) message(md protoreflect.MessageDescriptor, sent map[string]any,
 	fields := md.Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		if fd.HasPresence() || fd.IsList() || fd.IsMap() || !p.keeps(fd) {
-			continue
-		}
-		if m[fd.JSONName()] == nil {
+		if putBack(fd) && p.keeps(secret(fd)) && m[fd.JSONName()] == nil {
 			m[fd.JSONName()] = zero(fd)
 		}
 	}
@@ -88,7 +115,7 @@ func (p payload) fields(md protoreflect.MessageDescriptor, sent map[string]any, 
 		switch {
 		case fd == nil:
 			m[name] = v
-		case p.keeps(fd):
+		case p.keeps(secret(fd)):
 			m[fd.JSONName()] = p.value(fd, v, whole)
 		}
 	}
@@ -167,7 +194,7 @@ func enumName(ed protoreflect.EnumDescriptor, n int64) any {
 	return n
 }
 
-func (p payload) keeps(fd protoreflect.FieldDescriptor) bool { return p.secrets || !secret(fd) }
+func (p payload) keeps(secret bool) bool { return p.secrets || !secret }
 
 // secret reports whether LiveKit's protobuf files declare a field to be one
 // that must not be written down.

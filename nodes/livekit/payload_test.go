@@ -241,9 +241,24 @@ func TestAnUnreadableBodyLosesItsSecretsToo(t *testing.T) {
 }
 
 func BenchmarkPayload(b *testing.B) {
+	benchmarkPayload(b, func(body []byte) error {
+		_, _, err := payload{}.read(body)
+		return err
+	})
+}
+
+func BenchmarkPayloadDecoded(b *testing.B) {
+	benchmarkPayload(b, func(body []byte) error {
+		_, _, err := payload{}.decode(body)
+		return err
+	})
+}
+
+func benchmarkPayload(b *testing.B, read func(body []byte) error) {
 	body := readFile(b, "participant_joined.json")
+	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := (payload{}).read(body); err != nil {
+		if err := read(body); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -101,7 +101,7 @@ func (d *describer) message(md protoreflect.MessageDescriptor) engine.Shape {
 	d.made[md.FullName()] = engine.Shape{} // inside itself it is anything
 	fields := map[string]engine.Shape{}
 	for i := range md.Fields().Len() {
-		if fd := md.Fields().Get(i); d.payload.keeps(fd) {
+		if fd := md.Fields().Get(i); d.payload.keeps(secret(fd)) {
 			fields[fd.JSONName()] = d.field(fd)
 		}
 	}
