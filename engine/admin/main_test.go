@@ -43,6 +43,7 @@ type store struct {
 	engine.Store
 	mu     sync.Mutex
 	health error
+	reads  func(after engine.Offset) // if not nil, told of each read of a replay
 }
 
 func (s *store) Health() error {
@@ -108,7 +109,7 @@ func start(t *testing.T, document string, change ...func(*admin.Options)) *world
 	)
 	metrics := admin.NewMetrics()
 	log := slog.New(slog.DiscardHandler)
-	w.engine = engine.New(reg, engine.Options{Store: w.store, Log: log, Hooks: metrics.Hooks(), Drain: 2 * time.Second})
+	w.engine = engine.New(reg, engine.Options{Store: w.store, Log: log, Hooks: metrics.Hooks(), Drain: time.Minute})
 	o := admin.Options{Metrics: metrics, Log: log}
 	for _, f := range change {
 		f(&o)

@@ -313,7 +313,7 @@ func TestTheTranscriptHasTheFirstWordOnAnAnswer(t *testing.T) {
 		if late {
 			b.add(path, p[:answer])
 			b.wait(1)
-			time.AfterFunc(b.source.pace.confirm/3, func() { b.add(path, p[answer:confirmed]) })
+			time.AfterFunc(100*time.Millisecond, func() { b.add(path, p[answer:confirmed]) })
 		} else {
 			b.add(path, p[:confirmed])
 			b.wait(1)

@@ -59,7 +59,7 @@ func (b *bench) start() {
 	b.source = made.(*source)
 	b.source.pace = pace{
 		poll: 10 * time.Millisecond, recent: time.Second, rescan: 200 * time.Millisecond, blind: 10 * time.Millisecond,
-		settle: time.Millisecond, confirm: 300 * time.Millisecond, grace: 300 * time.Millisecond,
+		settle: time.Millisecond, confirm: 3 * time.Second, grace: 300 * time.Millisecond,
 	}
 	if b.deaf {
 		b.source.newNotify = func() (*fsnotify.Watcher, error) { return nil, errors.New("deaf") }

@@ -90,11 +90,27 @@ func TestOnlyWholeLinesAreRead(t *testing.T) {
 	}
 }
 
+// waitBegun waits until a tail knows which files were there at its start.
+func waitBegun(t *testing.T, env *engine.Env, pattern string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		first, err := checkpoints{env.Checkpoints}.first(t.Context(), pattern)
+		must(t, err)
+		if !first {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it has not begun")
+		}
+	}
+}
+
 func TestAFileMayComeLater(t *testing.T) {
 	dir := t.TempDir()
 	var got enginetest.Inlet
-	start(t, tailOf(in(dir, "sub", "*.log"), func(c *TailConfig) { c.StartAt = "end" }), newEnv(t), &got)
-	time.Sleep(20 * time.Millisecond)
+	env := newEnv(t)
+	start(t, tailOf(in(dir, "sub", "*.log"), func(c *TailConfig) { c.StartAt = "end" }), env, &got)
+	waitBegun(t, env, in(dir, "sub", "*.log"))
 	must(t, os.Mkdir(in(dir, "sub"), 0o755))
 	appendTo(t, in(dir, "sub", "a.log"), "first\n")
 	appendTo(t, in(dir, "sub", "a.txt"), "no match\n")
@@ -110,7 +126,7 @@ func TestFromTheEndMeansFromTheLastLineEndOn(t *testing.T) {
 	var got enginetest.Inlet
 	atEnd := func(c *TailConfig) { c.StartAt = "end" }
 	stop := start(t, tailOf(path, atEnd), env, &got)
-	time.Sleep(50 * time.Millisecond)
+	waitBegun(t, env, path)
 	stop() // nothing has come, and still it is known where the end was
 	appendTo(t, path, " and ended\nnew\n")
 	start(t, tailOf(path, atEnd), env, &got)
@@ -478,7 +494,10 @@ func TestALargeFileTakesLinearTimeAndLittleMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	one, five := took(1), took(5)
 	runtime.ReadMemStats(&after)
-	if five > 25*one+time.Second {
+	for try := 0; five > 15*one && try < 20; try++ { // the machine may be busy with others just then
+		five = min(five, took(5))
+	}
+	if five > 15*one {
 		t.Errorf("five times the lines took %v instead of %v", five, one)
 	}
 	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > 32<<20 {
@@ -597,7 +616,7 @@ func TestANewPatternBeginsAnew(t *testing.T) {
 	appendTo(t, in(dir, "a.log"), "not wanted any more\n")
 	must(t, os.Rename(in(dir, "a.log"), in(dir, "a.log.1")))
 	start(t, tailOf(in(dir, "b.log"), func(c *TailConfig) { c.StartAt = "end" }), env, &got)
-	time.Sleep(50 * time.Millisecond)
+	waitBegun(t, env, in(dir, "b.log"))
 	appendTo(t, in(dir, "b.log"), "c\n")
 	if diff := cmp.Diff([]string{"a", "c"}, texts(t, &got, 2)); diff != "" {
 		t.Error(diff)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,8 +30,8 @@ func TestARequestIsVerifiedEnrichedAndAnswered(t *testing.T) {
 		_, _ = io.WriteString(w, `{"greeting":"hello `+strings.TrimPrefix(r.URL.Path, "/users/")+`"}`)
 	})
 	path := filepath.Join(t.TempDir(), "flows.yaml")
-	text := strings.NewReplacer("URL", service.URL, "LISTEN", freeAddress(t)).Replace(`
-server: {listen: LISTEN}
+	text := strings.ReplaceAll(`
+server: {listen: 127.0.0.1:0}
 flows:
   greet:
     nodes:
@@ -40,7 +39,7 @@ flows:
       - http: {url: "URL/users/{{ data.sender.login }}", method: PUT, result: reply, sign: whsec_AAAA}
         retry: {first: 1ms}
       - respond: {status: 201, body: {said: data.reply.greeting, to: data.sender.login}}
-`)
+`, "URL", service.URL)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +66,7 @@ flows:
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.URL.Host = e.Address()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(request)
 	if err != nil {
@@ -83,15 +83,4 @@ flows:
 	if diff := cmp.Diff([]string{request.Header.Get("X-GitHub-Delivery"), request.Header.Get("X-GitHub-Delivery")}, ids); diff != "" {
 		t.Errorf("webhook-id of the attempts: %s", diff)
 	}
-}
-
-// freeAddress is an address that nothing listens at.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -363,15 +363,18 @@ func TestAnUnreachableDestinationIsWaitedForAndItsURLNotTold(t *testing.T) {
 }
 
 func TestASlowDestinationIsGivenItsTimeEventByEvent(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var requests atomic.Int64
 	srv := newServer(t, func(_ http.ResponseWriter, r *http.Request, _ string) {
-		select {
-		case <-time.After(60 * time.Millisecond):
-		case <-r.Context().Done():
+		switch requests.Add(1) {
+		case 2:
+			<-ctx.Done()
+		case 3:
+			<-r.Context().Done()
 		}
 	})
 	sink := newSink(t, srv.URL, `{url: URL, concurrency: 1}`)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
 	err := sink.Write(ctx, numbered(5))
 	failures, _ := err.(engine.Failures)
 	if len(srv.requests) != 2 || len(failures) != 3 {

@@ -32,6 +32,7 @@ func (s *httpSink) Open(_ context.Context, env *engine.Env) error {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    s.Concurrency,
+		MaxConnsPerHost:        s.Concurrency, // or one would be made while another is being given back
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	})
