@@ -152,6 +152,9 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 			diags = append(diags, doc.OrderBy.Warnf("order_by does nothing with one lane"))
 		}
 	}
+	if len(doc.Nodes) == 0 { // flows has said so
+		return []*flowPlan{f}, diags
+	}
 	g := &graph{byID: map[string]*node{}, inputs: map[*node][]input{}}
 	for i, d := range doc.Nodes {
 		n, found := planNode(d, i == 0, reg)

@@ -122,7 +122,7 @@ func (n *node) connect(port, to int) {
 func inputsOf(n *node, byID map[string]*node) ([]input, flows.Diagnostics) {
 	d := n.doc
 	if n.part != nil && n.spec.Kind == SourceKind {
-		if len(d.From) > 0 {
+		if len(d.From) > 0 && byID[d.From[0].ID] != nil { // else flows has said so
 			return nil, flows.Diagnostics{d.From[0].At.Errorf("a source takes no events: %s has nothing to do with from", n.spec.Type)}
 		}
 		return nil, nil

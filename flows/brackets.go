@@ -146,8 +146,12 @@ func (p *proofreader) brackets() (*fault, []bracket) {
 			}
 			open[top].end(p.pos)
 		case r == '&' || r == '!':
+			from := p.pos
 			for p.pos < p.lineEnd() && !strings.ContainsRune(" \t,[]{}", p.src.at(p.pos)) {
 				p.pos++
+			}
+			if !propertyForm.MatchString(string(p.src.runes[from:p.pos])) {
+				return p.mustQuote(from), open
 			}
 		case r == '*':
 			if f := p.alias(); f != nil {

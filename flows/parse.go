@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -30,7 +31,7 @@ func parse(file *File) (*Value, Diagnostics) {
 		return empty, Diagnostics{d}
 	}
 	src := newSource(file)
-	in := &countingReader{text: []byte(file.Text)}
+	in := &countingReader{text: []byte(version.ReplaceAllString(file.Text, "${1}1"))}
 	decoder := yaml.NewDecoder(in)
 	root, err := decodeNode(decoder)
 	if errors.Is(err, io.EOF) {
@@ -50,6 +51,10 @@ func parse(file *File) (*Value, Diagnostics) {
 	}
 	return v, c.diags
 }
+
+// version is the directive %YAML 1.2 at the beginning of a text. yaml.v3 refuses
+// it and reads by 1.2 what says 1.1, as far as flows go (see kindOf).
+var version = regexp.MustCompile(`^((?:(?:[ \t]*|[#%].*)\r?\n)*%YAML[ \t]+1\.)2\b`)
 
 // decodeNode reads the next document of a stream. yaml.v3 answers some inputs
 // with a panic of its own.

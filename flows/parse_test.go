@@ -297,3 +297,10 @@ func FuzzUnits(f *testing.F) {
 		}
 	})
 }
+
+func TestFromATextThatIsATagNoOtherMistakeFollows(t *testing.T) {
+	v, diags := ParseValue("when: !data.x")
+	if !diags.Failed() || v.Get("when").Whole() {
+		t.Errorf("got %v, whole %v", diags, v.Get("when").Whole())
+	}
+}

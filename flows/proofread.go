@@ -2,6 +2,7 @@ package flows
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -114,7 +115,10 @@ func (p *proofreader) line() *fault {
 	if indent == 0 && p.marker(start) {
 		p.open, p.awaits = nil, true
 		p.pos += 3
-		if p.src.at(start) == '%' || p.ends() {
+		if p.src.at(start) == '%' {
+			return p.directive(start)
+		}
+		if p.ends() {
 			return nil
 		}
 		return p.node(either)
@@ -143,6 +147,9 @@ func (p *proofreader) line() *fault {
 		return p.tooDeep()
 	case p.parent() < indent:
 		return p.node(either)
+	case p.top().list && !dash && p.src.at(p.pos) == '-':
+		rest := strings.TrimSpace(string(p.src.runes[p.pos+1 : to]))
+		return &fault{p.pos, p.pos + 1, "a space is missing behind the dash", fmt.Sprintf("write %q", "- "+rest)}
 	case p.top().list && !dash:
 		return &fault{p.pos, to, "a dash is missing: this line stands among the items of a list", "begin it with a dash, or indent it as what it belongs to"}
 	case !p.top().list && dash && !p.awaits:
@@ -214,6 +221,27 @@ func (p *proofreader) marker(start int) bool {
 	return p.src.at(start) == '%' && len(p.open) == 0 || (mark == "---" || mark == "...") && p.src.alone(start+2)
 }
 
+// directiveForm is the form of what may stand above a document.
+var directiveForm = regexp.MustCompile(`^%(YAML[ \t]+1\.[12]|TAG[ \t].*)[ \t]*(#.*)?$`)
+
+func (p *proofreader) directive(start int) *fault {
+	line := p.src.line(start)
+	end := p.src.end(line)
+	if !directiveForm.MatchString(string(p.src.runes[start:end])) {
+		return &fault{start, end, "a line that begins with % tells the version of YAML, which is 1.2", "leave it out"}
+	}
+	for line++; line < len(p.src.lines); line++ {
+		text := string(p.src.text(line))
+		if blank := strings.TrimSpace(text) == ""; !blank && !strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "%") {
+			if !strings.HasPrefix(text, "---") {
+				return &fault{start, end, "a line --- is missing below this one", "or leave it out"}
+			}
+			break
+		}
+	}
+	return nil
+}
+
 // oddSpace finds a tab, or what only looks like a space, before the text of a
 // line that begins at start.
 func (p *proofreader) oddSpace(start int) *fault {
@@ -280,6 +308,9 @@ func (p *proofreader) mustQuote(at int) *fault {
 	return &fault{at, at + 1, fmt.Sprintf("a value that begins with %c must be in quotes", p.src.at(at)), ""}
 }
 
+// propertyForm is the form of an anchor and of the tags that a document may have.
+var propertyForm = regexp.MustCompile(`^(&[A-Za-z0-9_-]+|!!?[A-Za-z0-9_-]*)$`)
+
 // properties passes the anchor and tag of a value, and reports whether the line
 // is over behind them.
 func (p *proofreader) properties() (f *fault, over bool) {
@@ -288,7 +319,7 @@ func (p *proofreader) properties() (f *fault, over bool) {
 		for p.pos < p.lineEnd() && !isBlank(p.src.at(p.pos)) {
 			p.pos++
 		}
-		if r == '&' && !anchorForm.MatchString(string(p.src.runes[from+1:p.pos])) {
+		if !propertyForm.MatchString(string(p.src.runes[from:p.pos])) {
 			return p.mustQuote(from), false
 		}
 		if p.ends() {

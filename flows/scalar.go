@@ -83,6 +83,7 @@ func (c *composer) tagged(n *yaml.Node, v *Value, own string) {
 			d.Hint = "text that begins with ! must be in quotes"
 		}
 		c.fail(d)
+		v.broken = true
 	}
 }
 

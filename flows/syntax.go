@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// anchorForm is the form of the names of anchors.
-var anchorForm = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
 // syntaxError explains why yaml.v3 could not read a text, of which it had read
 // a number of characters when it gave up.
 func syntaxError(src *source, err error, read int) Diagnostic {

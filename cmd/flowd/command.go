@@ -68,6 +68,9 @@ type paths []string
 func (p *paths) String() string { return strings.Join(*p, " ") }
 
 func (p *paths) Set(s string) error {
+	if s == "" {
+		return errors.New("want the path of a document or a folder")
+	}
 	*p = append(*p, s)
 	return nil
 }
