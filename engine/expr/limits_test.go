@@ -175,13 +175,17 @@ func bigPayload() *engine.Event {
 	}
 	const n = 300_000
 	e := event(`null`)
-	e.Data = engine.Value(map[string]any{
+	raw, err := engine.AppendJSON(nil, map[string]any{
 		"numbers": numbers, "other": other, "map": m,
 		"text": strings.Repeat("a", n), "same": strings.Clone(strings.Repeat("a", n)), "spaces": strings.Repeat(" ", n),
 		"digits": "[" + strings.Repeat("0,", n) + "0]", "base64": strings.Repeat("YWFh", n/4), "zeros": strings.Repeat("0", n),
 		"pattern": "((a{10}){10}){9}", "evil": strings.Repeat("(a?){100}", 400),
 		"classes": "(?i)" + strings.Repeat(`\pL`, 200), "folded": "(?i)" + strings.Repeat(`[\x{42}-\x{1e942}]`, 200),
 	})
+	if err != nil {
+		panic(err)
+	}
+	e.Data = engine.JSON(raw)
 	return e
 }
 
