@@ -173,31 +173,36 @@ func spaceEnd(text []byte, i int) int {
 // escape in it.
 func stringEnd(text []byte, i int) (end int, escaped bool) {
 	for {
-		for i+8 <= len(text) {
-			special := specials(binary.LittleEndian.Uint64(text[i:]))
-			if special != 0 {
-				i += bits.TrailingZeros64(special) / 8
-				break
-			}
+		special := specials(eightAt(text, i))
+		if special == 0 {
 			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(special) >> 3
 		if i >= len(text) {
 			return -1, false
 		}
-		switch c := text[i]; {
-		case c == '"':
+		if text[i] == '"' {
 			return i + 1, escaped
-		case c == '\\':
-			escaped = true
-			if i = escapeEnd(text, i+1); i < 0 {
-				return -1, false
-			}
-		case c < ' ':
+		}
+		if text[i] != '\\' {
 			return -1, false
-		default:
-			i++
+		}
+		escaped = true
+		if i = escapeEnd(text, i+1); i < 0 {
+			return -1, false
 		}
 	}
+}
+
+// eightAt is the next eight bytes, with zeros behind the end.
+func eightAt(text []byte, i int) uint64 {
+	if i+8 <= len(text) {
+		return binary.LittleEndian.Uint64(text[i : i+8])
+	}
+	var last [8]byte
+	copy(last[:], text[i:])
+	return binary.LittleEndian.Uint64(last[:])
 }
 
 // specials has a bit set in the first byte of eight that ends the plain part of

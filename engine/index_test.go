@@ -153,7 +153,7 @@ func TestAListThatWasDecodedIsRemembered(t *testing.T) {
 	}
 }
 
-// run keeps a result from being optimised away.
+// sink keeps a result from being optimised away.
 var sink any
 
 func BenchmarkData(b *testing.B) {
@@ -169,6 +169,7 @@ func BenchmarkData(b *testing.B) {
 	}
 	buffer := make([]byte, 0, 2*len(text))
 	for name, f := range map[string]func(){
+		"index":               func() { _, ok = indexOf(text) },
 		"view":                func() { JSON(text).View() },
 		"encoding/json.Valid": func() { json.Valid(text) },
 		"value":               func() { sink, _ = JSON(text).Value() },

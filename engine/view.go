@@ -36,25 +36,31 @@ func (v View) Field(name string) View {
 	if v.p == nil || v.p.raw[v.at] != '{' {
 		return View{}
 	}
+	if v.p.escaped || !isPlain(name) {
+		return v.decodedField(name)
+	}
 	text, marks := v.p.raw, v.p.marks
-	plain := !v.p.escaped && isPlain(name)
-	hit := 0
+	hit, behind := 0, 0
 	for i, end := v.mark+1, int(marks[v.mark].next); i < end; i = int(marks[i].next) {
-		if !plain {
-			if v.key(i) == name {
-				hit = i
-			}
-			continue
-		}
 		at := int(marks[i].at)
 		if to := at + len(name); to < len(text) && text[to] == '"' && string(text[at:to]) == name {
-			hit = i
+			hit, behind = i, to+1
 		}
 	}
 	if hit == 0 {
 		return View{}
 	}
-	return v.child(hit)
+	return View{v.p, hit, valueAt(text, behind)}
+}
+
+// decodedField is Field with every key decoded.
+func (v View) decodedField(name string) (found View) {
+	for i := range v.inside() {
+		if v.key(i) == name {
+			found = v.child(i)
+		}
+	}
+	return found
 }
 
 // isPlain reports whether a field of that name is the same bytes in every text
@@ -89,10 +95,13 @@ func (v View) child(mark int) View {
 	text, at := v.p.raw, int(v.p.marks[mark].at)
 	if text[v.at] == '{' {
 		end, _ := stringEnd(text, at)
-		at = spaceEnd(text, spaceEnd(text, end)+1)
+		at = valueAt(text, end)
 	}
 	return View{v.p, mark, at}
 }
+
+// valueAt is where the value of a key begins that ends before i.
+func valueAt(text []byte, i int) int { return spaceEnd(text, spaceEnd(text, i)+1) }
 
 // count is how many values are inside a list or map.
 func (v View) count() (n int) {
