@@ -173,6 +173,12 @@ func (d Data) Value() (any, error) {
 	return made.value, made.err
 }
 
+// Valid reports whether the payload is JSON. Who reads it afterwards need not go
+// through it again.
+func (d Data) Valid() bool {
+	return d.p == nil || d.p.raw == nil || d.p.compact || d.p.indexed() || json.Valid(d.p.raw)
+}
+
 // Bytes returns the payload as JSON text, which must not be changed.
 func (d Data) Bytes() ([]byte, error) {
 	if d.p == nil {

@@ -301,7 +301,8 @@ func (r *Request) DecodeValue(v *flows.Value) flows.Diagnostics { return r.decod
 func (Request) FlowType() string { return "expression over the request" }
 
 // Eval returns the value for the names body, headers, query and path, as
-// [Expr.Eval] does.
+// [Expr.Eval] does. They are values of JSON; of a body that is an [engine.Data]
+// only what is asked for is decoded.
 func (r *Request) Eval(names map[string]any) (any, error) { return r.eval(nil, names) }
 
 // MustExpr, MustCondition, MustText and MustRequest compile source, or panic:

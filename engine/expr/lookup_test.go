@@ -164,3 +164,19 @@ func TestAPayloadThatIsTooLargeIsNotWritten(t *testing.T) {
 		t.Errorf("got error %v", err)
 	}
 }
+
+func TestTheBodyOfARequestMayBeAPayload(t *testing.T) {
+	for _, body := range []string{`{"event":"x","n":{"m":[1]}}`, `{`, `"text"`} {
+		decoded, err := engine.JSON([]byte(body)).Value()
+		for _, source := range []string{`body.event`, `body`, `body.n.m[0]`, `path`} {
+			r := MustRequest(source)
+			want, _ := r.Eval(map[string]any{"body": decoded, "path": "/p"})
+			got, failed := r.Eval(map[string]any{"body": engine.JSON([]byte(body)), "path": "/p"})
+			if reads := source != `path`; failed != nil != (err != nil && reads) {
+				t.Errorf("%s of %s: got error %v", source, body, failed)
+			} else if failed == nil && !reflect.DeepEqual(got, want) {
+				t.Errorf("%s of %s: got %v, want %v", source, body, got, want)
+			}
+		}
+	}
+}

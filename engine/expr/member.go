@@ -102,11 +102,16 @@ func failureFields(f *engine.Failure) map[string]any {
 
 // ofRequest are the names of a request.
 var ofRequest = newScope(map[string]root{
-	"body":    {kinds: isJSON, json: true, read: readName("body")},
+	"body":    {kinds: isJSON, json: true, read: readName("body"), view: viewBody},
 	"headers": {kinds: isJSON, json: true, read: readName("headers")},
 	"query":   {kinds: isJSON, json: true, read: readName("query")},
 	"path":    {kinds: isJSON, json: true, read: readName("path")},
 })
+
+func viewBody(s *state) (engine.View, bool) {
+	body, _ := s.names["body"].(engine.Data)
+	return body.View()
+}
 
 func readName(name string) code {
 	return func(s *state) any { return s.norm(s.names[name]) }

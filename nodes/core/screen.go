@@ -144,16 +144,14 @@ func stringEnd(text []byte) int {
 func forProgram(to *bytes.Buffer, label string, e *engine.Event) error {
 	fields := e.Fields()
 	fields["debug"] = label
-	if raw, err := e.Data.Bytes(); err != nil || !json.Valid(raw) {
+	if raw, err := e.Data.Bytes(); err != nil || !e.Data.Valid() {
 		fields["data"] = string(raw)
 	}
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(fields); err != nil {
+	line, err := engine.AppendJSON(nil, fields)
+	if err != nil {
 		return engine.Permanent(err)
 	}
-	to.Write(visible(line.Bytes()))
+	to.Write(visible(append(line, '\n')))
 	return nil
 }
 

@@ -55,15 +55,11 @@ func (w *webhook) evaluate(e *engine.Event, meta engine.Meta) error {
 	if !w.Type.IsSet() && !w.ID.IsSet() && !w.Subject.IsSet() && !w.Time.IsSet() {
 		return nil
 	}
-	body, err := e.Data.Value()
-	if err != nil {
-		return err
-	}
 	query := meta["query"]
 	if query == nil {
 		query = map[string]any{}
 	}
-	names := map[string]any{"body": body, "headers": meta["headers"], "query": query, "path": meta["path"]}
+	names := map[string]any{"body": e.Data, "headers": meta["headers"], "query": query, "path": meta["path"]}
 	for _, a := range []struct {
 		name string
 		x    *expr.Request

@@ -53,7 +53,8 @@ func parseJSON(body []byte) (engine.Data, error) {
 	if !utf8.Valid(body) {
 		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	}
-	if !json.Valid(body) {
+	data := engine.JSON(body)
+	if !data.Valid() {
 		var v any
 		err := json.Unmarshal(body, &v)
 		var syntax *json.SyntaxError
@@ -62,7 +63,7 @@ func parseJSON(body []byte) (engine.Data, error) {
 		}
 		return engine.Data{}, fmt.Errorf("the body is not JSON: %w", err)
 	}
-	return engine.JSON(body), nil
+	return data, nil
 }
 
 // beginsWith reports whether the first byte that is no space is one of chars.

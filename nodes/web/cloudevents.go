@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -226,19 +225,18 @@ func isASCII(s string) bool {
 
 // encodeStructured writes e with the given data as a CloudEvent in JSON.
 func encodeStructured(e *engine.Event, data []byte) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
+	b := []byte{'{'}
 	for _, a := range toAttributes(e) {
-		v, err := engine.Value(a.value).Bytes()
-		if err != nil {
+		b = append(engine.AppendText(b, a.name), ':')
+		var err error
+		if b, err = engine.AppendJSON(b, a.value); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "%q:%s,", a.name, v)
+		b = append(b, ',')
 	}
-	b.WriteString(`"data":`)
-	b.Write(data)
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	b = append(b, `"data":`...)
+	b = append(b, data...)
+	return append(b, '}'), nil
 }
 
 // setBinary puts the attributes of e into headers.

@@ -114,11 +114,10 @@ var formats = []string{"json", "form", "text", "cloudevents", "cloudevents-binar
 func (s *httpSink) renderBody(e *engine.Event, h http.Header) ([]byte, error) {
 	data := e.Data
 	if s.Body.IsSet() {
-		v, err := s.Body.Eval(e)
-		if err != nil {
+		var err error
+		if data, err = s.Body.Data(e); err != nil {
 			return nil, err
 		}
-		data = engine.Value(v)
 	}
 	raw, err := data.Bytes()
 	if err != nil {
