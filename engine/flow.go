@@ -49,8 +49,9 @@ type livePlan struct {
 	sources map[string]*node
 	gone    map[string][]string // by id of a source that plans before had: the nodes it led to
 	holders []*node
-	feeds   []*flow       // behind its queues
-	retired chan struct{} // closed when another plan takes its place
+	feeds   []*flow         // behind its queues
+	work    context.Context // ends when another plan takes its place
+	retire  context.CancelFunc
 	users   sync.WaitGroup
 }
 
@@ -58,7 +59,8 @@ type livePlan struct {
 var errStopped = errors.New("the flow has stopped")
 
 func newLivePlan(p *flowPlan) *livePlan {
-	lp := &livePlan{flowPlan: p, sources: map[string]*node{}, retired: make(chan struct{})}
+	lp := &livePlan{flowPlan: p, sources: map[string]*node{}}
+	lp.work, lp.retire = context.WithCancel(context.Background())
 	for _, n := range p.nodes {
 		if n.spec.Kind == SourceKind {
 			lp.sources[n.id] = n
@@ -123,7 +125,7 @@ func (f *flow) swap(p *livePlan) *livePlan {
 	f.live = p
 	f.mu.Unlock()
 	if old != nil {
-		close(old.retired)
+		old.retire()
 	}
 	return old
 }

@@ -193,8 +193,10 @@ type Router interface {
 }
 
 // Routed is to be embedded in a [Router] that does nothing else: its Run waits
-// for ctx.
+// for ctx. An engine does not even call it.
 type Routed struct{}
+
+func (Routed) waits() {}
 
 // Run waits for ctx.
 func (Routed) Run(ctx context.Context, _ Inlet) error {

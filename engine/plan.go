@@ -52,7 +52,7 @@ type node struct {
 	limited  bool // the document sets the number of attempts
 	timeout  time.Duration
 	drop     bool // what it gives up is dropped
-	settings any  // its decoded configuration, as far as it could be
+	settings any  // its decoded configuration, as far as it could be, while it is planned
 	ports    []string
 	out      [][]int // by port: indexes of the nodes that take it
 	onError  []int   // of the nodes that take its error port
@@ -179,6 +179,9 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		diags = append(diags, g.doubts(f)...)
 	}
 	f.doubted = len(diags) > 0
+	for _, n := range g.nodes {
+		n.settings = nil // what was checked may be forgotten
+	}
 	return all, diags
 }
 

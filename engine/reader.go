@@ -16,6 +16,9 @@ const (
 	// batchSize is how many events a lane takes at most at a time. It never
 	// waits to fill a batch.
 	batchSize = 256
+	// firstRead is how many a reader is ready for until there are more: most
+	// flows of many are idle most of the time.
+	firstRead = 16
 	// readAhead is how many batches wait before each lane, so that reading
 	// and walking overlap.
 	readAhead = 1
@@ -94,7 +97,7 @@ type round struct {
 }
 
 // A buffer is what the reader reads into.
-type buffer [batchSize]*Event
+type buffer []*Event
 
 type job struct {
 	batch []*Event
@@ -106,14 +109,8 @@ type job struct {
 func (c *crew) work() error {
 	ctx, cancel := context.WithCancel(c.flow.reading)
 	defer cancel()
-	var watch, lanes, releases sync.WaitGroup
-	watch.Go(func() {
-		select {
-		case <-c.plan.retired:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	defer context.AfterFunc(c.plan.work, cancel)()
+	var lanes, releases sync.WaitGroup
 	ahead := readAhead
 	if c.plan.lanes > 1 { // one that is held up must not hold up the reader
 		ahead = inHand * batchSize
@@ -135,8 +132,6 @@ func (c *crew) work() error {
 	lanes.Wait()
 	close(walked)
 	releases.Wait()
-	cancel()
-	watch.Wait()
 	if err == nil && !errors.Is(c.err, errAbandoned) {
 		err = c.err
 	}
@@ -144,6 +139,7 @@ func (c *crew) work() error {
 }
 
 func (c *crew) readAll(ctx context.Context) error {
+	size := firstRead
 	for {
 		for c.full() {
 			select {
@@ -153,10 +149,11 @@ func (c *crew) readAll(ctx context.Context) error {
 			}
 		}
 		into, _ := c.free.Get().(*buffer)
-		if into == nil {
-			into = new(buffer)
+		if into == nil || len(*into) < size {
+			b := make(buffer, size)
+			into = &b
 		}
-		n, err := c.flow.cursor.Next(ctx, into[:])
+		n, err := c.flow.cursor.Next(ctx, *into)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -164,11 +161,14 @@ func (c *crew) readAll(ctx context.Context) error {
 			return err
 		}
 		select {
-		case <-c.plan.retired: // what comes after a reload goes by the next plan
-			c.flow.cursor.Seek(into[0].Offset - 1)
+		case <-c.plan.work.Done(): // what comes after a reload goes by the next plan
+			c.flow.cursor.Seek((*into)[0].Offset - 1)
 			return nil
 		default:
 			c.hand(into, n)
+		}
+		if n == len(*into) {
+			size = batchSize
 		}
 	}
 }
@@ -182,7 +182,7 @@ func (c *crew) full() bool {
 
 // hand gives what was read to the lanes.
 func (c *crew) hand(from *buffer, n int) {
-	batch := from[:n]
+	batch := (*from)[:n]
 	r := &round{last: batch[n-1].Offset, size: n, open: 1, from: from}
 	var parts [][]*Event
 	if len(c.jobs) > 1 {
@@ -236,7 +236,7 @@ func (c *crew) walk(ctx context.Context, jobs <-chan job, stop func()) {
 		if c.failed() { // an earlier batch comes again, and so must this
 			continue
 		}
-		err := c.flow.gate.wait(c.plan.retired, c.flow.reading)
+		err := c.flow.gate.wait(c.plan.work.Done(), c.flow.reading)
 		if err == nil {
 			if err = l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
 				c.cutShort(j.round, l.rest)
@@ -261,7 +261,7 @@ func (c *crew) release(ctx context.Context, holder int, walked <-chan struct{}, 
 	l := newLane(c.flow)
 	l.stopped = ctx.Done()
 	for !c.failed() {
-		if c.flow.gate.wait(c.plan.retired, c.flow.reading) != nil {
+		if c.flow.gate.wait(c.plan.work.Done(), c.flow.reading) != nil {
 			return
 		}
 		c.begin(holder)
@@ -305,7 +305,7 @@ func (c *crew) settle(r *round) error {
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
 		c.flow.reached = c.rounds[0].last
 		c.events -= c.rounds[0].size
-		clear(c.rounds[0].from[:])
+		clear(*c.rounds[0].from)
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}

@@ -194,7 +194,7 @@ func (l *lane) pause(ctx context.Context, n *node, wait time.Duration) bool {
 		stopped = l.stopped
 	}
 	select {
-	case <-l.plan.retired:
+	case <-l.plan.work.Done():
 		return false
 	case <-stopped:
 		return false
@@ -204,7 +204,7 @@ func (l *lane) pause(ctx context.Context, n *node, wait time.Duration) bool {
 		return false
 	case <-timer.C:
 		select {
-		case <-l.plan.retired:
+		case <-l.plan.work.Done():
 			return false
 		case <-l.flow.reading.Done():
 			return false

@@ -30,6 +30,7 @@ func (k Kind) String() string {
 // so it may be read by many goroutines.
 type Value struct {
 	Kind    Kind
+	broken  bool     // whether its mistake is told already, so that none follows from it
 	Text    string   // a scalar as text, after ${…}; empty for a list or map
 	Items   []*Value // of a List
 	Entries []Entry  // of a Map, in the order of the document
@@ -37,7 +38,6 @@ type Value struct {
 
 	places  places // of each rune of Text, where they are known one by one
 	written string // Text as the document has it, where ${…} was put in
-	broken  bool   // whether its mistake is told already, so that none follows from it
 }
 
 // An Entry is one key of a map and its value.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -116,6 +117,7 @@ func (d *service) start(ctx context.Context, doc *flows.Document) error {
 	if err != nil {
 		return err
 	}
+	go debug.FreeOSMemory() // checking and planning took far more than running does
 	d.log.Info("running", "flows", len(changes.FlowsAdded), "nodes", len(changes.Added), "listen", d.engine.Address())
 	return nil
 }
@@ -227,6 +229,7 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 		d.log.Error("not reloaded: the flows run on as they were", "error", err)
 	default:
 		d.section.use(section)
+		go debug.FreeOSMemory()
 		d.log.Info("reloaded", "changes", changes.String())
 		if settings, _ := d.storeSettings(doc); settings != d.opened {
 			d.log.Warn("the store stays as it was: its section is read when flowd starts")

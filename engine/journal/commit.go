@@ -133,6 +133,7 @@ func (j *Journal) run() {
 			if batch, closed = j.queue.take(batch[:0]); len(batch) > 0 {
 				j.commit(batch)
 				clear(batch)
+				runtime.Gosched() // who was just answered gets the time to come again: fuller frames
 				continue
 			}
 			if closed {
