@@ -198,6 +198,7 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 	}
 	spec := reg.choose(d, first)
 	if spec == nil {
+		d.Config.HideCredentials()
 		return n, append(diags, d.At.Errorf("unknown node type %q", d.Type).Suggest(d.Type, reg.names()))
 	}
 	config, found := spec.decode(d.Config)

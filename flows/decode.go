@@ -38,6 +38,9 @@ func decode(v *Value, into reflect.Value) Diagnostics {
 	if v.broken {
 		return nil
 	}
+	if into.Type() == secretType {
+		v.Hide()
+	}
 	if d, ok := into.Addr().Interface().(Decoder); ok {
 		return d.DecodeValue(v)
 	}
@@ -152,6 +155,9 @@ func decodeScalar(v *Value, into reflect.Value) Diagnostics {
 // wrongType is the mistake of a value that can't be a t.
 func wrongType(v *Value, t reflect.Type) Diagnostics {
 	name := typeName(t)
+	if strings.Contains(name, "secret") {
+		v.Hide()
+	}
 	if strings.Contains(name, "secret") && v.Kind != Null && v.Scalar() {
 		return Diagnostics{v.Errorf("want %s, got text", article(name))}
 	}
@@ -246,7 +252,11 @@ func decodeEntries(v *Value, into reflect.Value, fields []Field) Diagnostics {
 	for _, e := range v.Entries {
 		f := findField(fields, e.Key.Text)
 		if f == nil {
-			diags = append(diags, unknownKey(e.Key, keys(fields)))
+			known := keys(fields)
+			if e.hideCredentials(); IsCredential(nearest(e.Key.Text, known)) {
+				e.Value.Hide()
+			}
+			diags = append(diags, unknownKey(e.Key, known))
 			continue
 		}
 		diags = append(diags, decode(e.Value, into.FieldByIndex(f.index))...)

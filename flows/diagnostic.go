@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,6 +15,10 @@ import (
 type File struct {
 	Name string // as the user gave it
 	Text string
+
+	mu     sync.Mutex
+	hidden map[int][]Span // by line: what is secret
+	unread bool           // it is no YAML, so that nothing is known of what it says
 }
 
 // A Span is a place in a file: Length characters from a line and column, both
@@ -87,7 +92,7 @@ func (d Diagnostic) Format() string {
 	head := d
 	head.Hint = ""
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%5d | %s\n      | ", head, d.Span.Line, printable(line))
+	fmt.Fprintf(&b, "%s\n%5d | %s\n      | ", head, d.Span.Line, printable(d.Span.File.shown(d.Span.Line, line)))
 	runes := []rune(line)
 	from := min(max(0, d.Span.Column-1), len(runes))
 	to := min(max(from, from+d.Span.Length), len(runes))

@@ -9,6 +9,7 @@ import (
 // syntaxError explains why yaml.v3 could not read a text, of which it had read
 // a number of characters when it gave up.
 func syntaxError(src *source, err error, read int) Diagnostic {
+	src.file.unread = true
 	if name, ok := strings.CutPrefix(err.Error(), "yaml: unknown anchor '"); ok {
 		name, _, _ = strings.Cut(name, "'")
 		return unknownAnchor(src, name, read)
