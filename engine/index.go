@@ -23,11 +23,11 @@ type mark struct {
 	next uint32 // the mark behind it and all that is inside
 }
 
-// deepest is how many lists and maps inside each other are indexed.
-const deepest = 1000
+// deepest is how many lists and maps may be inside each other, as encoding/json
+// has it.
+const deepest = 10_000
 
-// indexOf makes the index of text. What it takes is JSON to encoding/json; what
-// it does not take may also be JSON that is deeper or larger than any honest.
+// indexOf makes the index of text that is JSON and has less than 4 GiB.
 func indexOf(text []byte) (index, bool) {
 	if len(text) > math.MaxUint32 {
 		return index{}, false
@@ -64,7 +64,7 @@ func (x *indexer) free() {
 }
 
 func (x *indexer) value(i, depth int) int {
-	if i >= len(x.text) || depth > deepest {
+	if i >= len(x.text) {
 		return -1
 	}
 	switch x.text[i] {
@@ -72,9 +72,9 @@ func (x *indexer) value(i, depth int) int {
 		i, _ = stringEnd(x.text, i+1)
 		return i
 	case '{':
-		return x.fields(i+1, depth)
+		return x.fields(i+1, depth+1)
 	case '[':
-		return x.items(i+1, depth)
+		return x.items(i+1, depth+1)
 	case 't':
 		return wordEnd(x.text, i, "true")
 	case 'f':
@@ -88,6 +88,9 @@ func (x *indexer) value(i, depth int) int {
 // fields takes what follows the { of a map.
 func (x *indexer) fields(i, depth int) int {
 	text := x.text
+	if depth > deepest {
+		return -1
+	}
 	if i = x.space(i); i < len(text) && text[i] == '}' {
 		return i + 1
 	}
@@ -105,7 +108,7 @@ func (x *indexer) fields(i, depth int) int {
 		if i = x.space(end); i >= len(text) || text[i] != ':' {
 			return -1
 		}
-		if i = x.value(x.space(i+1), depth+1); i < 0 {
+		if i = x.value(x.space(i+1), depth); i < 0 {
 			return -1
 		}
 		x.marks[n].next = uint32(len(x.marks))
@@ -126,6 +129,9 @@ func (x *indexer) fields(i, depth int) int {
 // items takes what follows the [ of a list.
 func (x *indexer) items(i, depth int) int {
 	text := x.text
+	if depth > deepest {
+		return -1
+	}
 	if i = x.space(i); i < len(text) && text[i] == ']' {
 		return i + 1
 	}
@@ -133,7 +139,7 @@ func (x *indexer) items(i, depth int) int {
 		i = x.space(i)
 		n := len(x.marks)
 		x.marks = append(x.marks, mark{at: uint32(i)})
-		if i = x.value(i, depth+1); i < 0 {
+		if i = x.value(i, depth); i < 0 {
 			return -1
 		}
 		x.marks[n].next = uint32(len(x.marks))

@@ -27,8 +27,8 @@ var texts = []string{
 	`{}`, `{ }`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a":1`, `{"a"`, `{"`, `{"a":1,"a":2}`, `{"a":{"b":1},"a":{"c":2}}`, `{"a":1,"a":{"b":[]},"b":0}`,
 	`{"\u0061":1}`, `{"a":1,"\u0061":2}`, `{"\u0061":1,"a":2}`, `{"a\"b":1,"a\\":2,"\\":3}`, `{"a\":\"b":1,"a":"b"}`, "{\"\xff\":1,\"\\ufffd\":2,\"\uFFFD\":3}", "{\"é\":1,\"\\u00e9\":2}", `{"":{"":{"":0}}}`,
 	" {\n\t\"a\" : [ 1 , { \"b\" :\r\"x y\" } ] ,\n \"c\" : {\t} } \n", "{\"a\": \"\xff\", \"b\": {\"c\": \"\xff\", \"\xfe\": 1.0}}", "\ufeff{}", "{\"a\":1}\x00", "//\n1", `{"a":1.0,"b":1E5,"c":[1.50]}`,
-	strings.Repeat("[", 999) + strings.Repeat("]", 999), strings.Repeat("[", 1002) + strings.Repeat("]", 1002), strings.Repeat(`{"a":`, 1500) + "1" + strings.Repeat("}", 1500),
-	strings.Repeat("[", 10000) + strings.Repeat("]", 10000), strings.Repeat("[", 10001) + strings.Repeat("]", 10001), strings.Repeat("[", 20000),
+	strings.Repeat("[", 99) + strings.Repeat("]", 99), strings.Repeat(`{"a":`, 99) + "1" + strings.Repeat("}", 99),
+	strings.Repeat("[", 9999) + "1" + strings.Repeat("]", 9999), strings.Repeat("[", 10000) + strings.Repeat("]", 10000), strings.Repeat("[", 10001) + strings.Repeat("]", 10001), strings.Repeat("[", 20000),
 }
 
 // FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON reads the whole, every part
@@ -42,10 +42,10 @@ func FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON(f *testing.F) {
 		want, wantErr := decodeJSON(text)
 		data := JSON(text)
 		view, ok := data.View()
-		if valid := json.Valid(text); ok != valid && !(valid && nesting(text) > deepest) {
+		if valid := json.Valid(text); ok != valid {
 			t.Fatalf("%q has a view: %v, and is JSON: %v", text, ok, valid)
 		}
-		if ok {
+		if ok && len(text) < 4<<10 {
 			compare(t, view, want, name)
 		}
 		got, err := data.Value()
@@ -69,6 +69,14 @@ func FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON(f *testing.F) {
 // compare compares a view, and all inside it, with the value that it must have.
 func compare(t *testing.T, v View, want any, name string) {
 	t.Helper()
+	list, _ := want.([]any)
+	all := 0
+	for _, inside := range v.All() {
+		if list != nil {
+			compare(t, inside, list[all], name)
+		}
+		all++
+	}
 	if fields, ok := want.(map[string]any); ok {
 		for key, field := range fields {
 			compare(t, v.Field(key), field, name)
@@ -78,6 +86,10 @@ func compare(t *testing.T, v View, want any, name string) {
 		}
 	} else if v.Field(name) != (View{}) {
 		t.Fatalf("there is a field %q in %v", name, want)
+	}
+	fields, _ := want.(map[string]any)
+	if v.IsMap() != (fields != nil) || v.IsList() != (list != nil) || all < len(fields)+len(list) {
+		t.Fatalf("%v is a map %v, a list %v, with %d inside", want, v.IsMap(), v.IsList(), all)
 	}
 	if got := v.Value(); !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %#v, want %#v", got, want)
@@ -106,9 +118,6 @@ func encode(t *testing.T, v any) string {
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
-
-// nesting is at least how deep a text is.
-func nesting(text []byte) int { return bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{")) }
 
 func TestTheLastOfFieldsOfOneNameCounts(t *testing.T) {
 	for text, want := range map[string]any{

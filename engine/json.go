@@ -63,11 +63,12 @@ func exactNumber(s string) any {
 
 // AppendJSON appends v on one line, as encoding/json does: with the keys of
 // maps in order, and what is not UTF-8 as U+FFFD, but without escaping <, >
-// and &.
+// and &. A [Data] or [View] in v is written as it writes itself.
 func AppendJSON(dst []byte, v any) ([]byte, error) { return appendJSON(dst, v, 0) }
 
 func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
-	if depth < deepest { // beyond that encoding/json looks for a map that holds itself
+	const usual = 1000 // beyond it encoding/json looks for a map that holds itself
+	if depth < usual {
 		switch v := v.(type) {
 		case nil:
 			return append(dst, "null"...), nil
@@ -85,6 +86,8 @@ func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 			}
 		case Data:
 			return v.AppendJSON(dst)
+		case View:
+			return v.AppendJSON(dst), nil
 		case []any:
 			if v != nil {
 				return appendList(dst, v, depth)

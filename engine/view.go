@@ -33,7 +33,7 @@ func (d Data) View() (View, bool) {
 
 // Field returns the field of a map. There is none in anything else.
 func (v View) Field(name string) View {
-	if v.p == nil || v.p.raw[v.at] != '{' {
+	if !v.IsMap() {
 		return View{}
 	}
 	if v.p.escaped || !isPlain(name) {
@@ -74,6 +74,32 @@ func isPlain(name string) bool {
 	return true
 }
 
+// IsMap reports whether it is a map.
+func (v View) IsMap() bool { return v.p != nil && v.p.raw[v.at] == '{' }
+
+// IsList reports whether it is a list.
+func (v View) IsList() bool { return v.p != nil && v.p.raw[v.at] == '[' }
+
+// All goes through the fields of a map, each as often as it was sent, or the
+// items of a list, which have no names, in the order in which they came. A name
+// may be a part of the payload, as [View.Text] is.
+func (v View) All() iter.Seq2[string, View] {
+	return func(yield func(string, View) bool) {
+		if !v.IsMap() && !v.IsList() {
+			return
+		}
+		for i := range v.inside() {
+			name := ""
+			if v.IsMap() {
+				name = v.key(i)
+			}
+			if !yield(name, v.child(i)) {
+				return
+			}
+		}
+	}
+}
+
 // inside are the marks of what is inside a list or map, in order.
 func (v View) inside() iter.Seq[int] {
 	return func(yield func(int) bool) {
@@ -83,11 +109,22 @@ func (v View) inside() iter.Seq[int] {
 	}
 }
 
-// key is the key of a mark inside a map.
+// key is the key of a mark inside a map, which may be a part of the payload.
 func (v View) key(mark int) string {
 	at := int(v.p.marks[mark].at)
-	end, _ := stringEnd(v.p.raw, at)
+	end, escaped := stringEnd(v.p.raw, at)
+	if text, ok := peek(v.p.raw[at:end-1], escaped); ok {
+		return text
+	}
 	return unquote(v.p.raw[at-1 : end])
+}
+
+// peek is what stands between the quotes of a string, if it stands for itself.
+func peek(inner []byte, escaped bool) (string, bool) {
+	if escaped || !utf8.Valid(inner) {
+		return "", false
+	}
+	return unsafe.String(unsafe.SliceData(inner), len(inner)), true // never changed, as JSON asks for
 }
 
 // child is what a mark inside a list or map is of.
@@ -118,11 +155,10 @@ func (v View) Text() (string, bool) {
 		return "", false
 	}
 	end, escaped := stringEnd(v.p.raw, v.at+1)
-	inner := v.p.raw[v.at+1 : end-1]
-	if escaped || !utf8.Valid(inner) {
-		return v.once().(string), true
+	if text, ok := peek(v.p.raw[v.at+1:end-1], escaped); ok {
+		return text, true
 	}
-	return unsafe.String(unsafe.SliceData(inner), len(inner)), true // never changed, as JSON asks for
+	return v.once().(string), true
 }
 
 // Value returns the value, which must not be changed. The payload remembers
@@ -160,7 +196,7 @@ func (v View) decode() any {
 	case '{':
 		m := make(map[string]any, v.count())
 		for i := range v.inside() {
-			m[v.key(i)] = v.child(i).decode()
+			m[strings.Clone(v.key(i))] = v.child(i).decode()
 		}
 		return m
 	case '[':
@@ -184,9 +220,8 @@ func (v View) decode() any {
 
 // unquote decodes a string with its quotes.
 func unquote(quoted []byte) string {
-	inner := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
+	if text, ok := peek(quoted[1:len(quoted)-1], bytes.IndexByte(quoted, '\\') >= 0); ok {
+		return strings.Clone(text)
 	}
 	var text string
 	_ = json.Unmarshal(quoted, &text) // can't fail: it is a part of JSON text

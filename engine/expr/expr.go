@@ -72,7 +72,7 @@ func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
 	s := newState(x.at, e, nil)
 	defer s.free()
 	_, err := run(s, func(s *state) any {
-		s.out = x.append(s, s.out[:0])
+		s.out = x.write(s, s.out[:0])
 		return nil
 	})
 	if err != nil {

@@ -163,6 +163,11 @@ func TestAPayloadThatIsTooLargeIsNotWritten(t *testing.T) {
 	if _, err := x.Data(e); err == nil || !strings.Contains(err.Error(), "the result is larger than 16 MiB") {
 		t.Errorf("got error %v", err)
 	}
+	e = event(`{"text":"` + strings.Repeat("x", mostResult) + `"}`)
+	x = MustExpr(`data.text`) // which is as large as it came
+	if _, err := x.Data(e); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestTheBodyOfARequestMayBeAPayload(t *testing.T) {

@@ -78,7 +78,11 @@ type lot struct {
 func (b *batch) Process(_ context.Context, events []*engine.Event, out *engine.Outlet) error {
 	readable := make([]*engine.Event, 0, len(events))
 	for _, e := range events {
-		if _, err := e.Data.Value(); err != nil {
+		_, err := e.Data.Bytes()
+		if err == nil && !e.Data.Valid() {
+			_, err = e.Data.Value()
+		}
+		if err != nil {
 			out.Fail(e, engine.Permanent(err))
 			continue
 		}
@@ -180,16 +184,19 @@ func (l *lot) event() *engine.Event {
 	first := l.events[0].event
 	offset := first.Offset
 	var ids strings.Builder
-	data := make([]any, len(l.events))
+	data := []byte{'['}
 	for i, x := range l.events {
 		offset = min(offset, x.event.Offset)
 		ids.WriteString(x.event.ID + "\n")
-		data[i], _ = x.event.Data.Value() // Process has seen that it can be read
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data, _ = x.event.Data.AppendJSON(data) // Process has seen that it can be written
 	}
 	e := first.Copy()
 	e.Offset = offset
 	e.ID = engine.Digest([]byte(ids.String()))
-	e.Data = engine.Value(data)
+	e.Data = engine.Compact(append(data, ']'))
 	return e
 }
 

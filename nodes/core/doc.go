@@ -7,8 +7,8 @@
 //
 // Each file is one node. inject.go makes events by the clock (schedule.go) with
 // a payload from the document (payload.go). filter.go and switch.go choose
-// where an event goes on, transform.go makes another of it (place.go reaches
-// inside a payload), dedupe.go stops the second of two, split.go makes several
+// where an event goes on, transform.go makes another of it (edit.go changes
+// what is inside a payload), dedupe.go stops the second of two, split.go makes several
 // of one. batch.go, throttle.go (by the rates of rate.go), delay.go,
 // aggregate.go and silence.go hold events (hold.go) until they are due.
 // topic.go leads from flow to flow. debug.go shows events on standard output,

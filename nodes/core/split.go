@@ -47,19 +47,28 @@ func (c SplitConfig) gives(in engine.Schema) []engine.Schema {
 
 func newSplit(c SplitConfig) (engine.Processor, error) {
 	return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
-		v, err := c.Items.Eval(e)
-		if err != nil || v == nil {
+		data, err := c.Items.Data(e)
+		if err != nil {
 			return err
 		}
-		items, ok := v.([]any)
-		if !ok {
+		items, err := viewOf(data)
+		if err != nil {
+			return err
+		}
+		if !items.IsList() {
+			v := items.Value()
+			if v == nil {
+				return nil
+			}
 			return engine.Permanent(fmt.Errorf("want a list to split, got %s", kindOf(v)))
 		}
-		for i, item := range items {
+		i := 0
+		for _, item := range items.All() {
 			c := e.Copy()
 			c.ID = e.ID + "/" + strconv.Itoa(i)
-			c.Data = engine.Value(item)
+			c.Data = engine.Compact(item.AppendJSON(nil))
 			out.Emit(c)
+			i++
 		}
 		return nil
 	}), nil

@@ -101,6 +101,7 @@ type transform struct {
 	config TransformConfig
 	set    []setting // what lies inside another comes behind it
 	remove []field
+	edit   edit // of both
 }
 
 type setting struct {
@@ -119,9 +120,13 @@ func newSettings(c TransformConfig) *transform {
 		t.set = append(t.set, setting{f, value})
 	}
 	slices.SortFunc(t.set, func(a, b setting) int { return slices.Compare(a.field, b.field) })
+	for i := range t.set {
+		t.edit.set(t.set[i].field, &t.set[i].value)
+	}
 	for _, path := range c.Remove {
 		f, _ := parseField(path)
 		t.remove = append(t.remove, f)
+		t.edit.at(f).removed = true
 	}
 	return t
 }
@@ -193,23 +198,11 @@ func (t *transform) payload(e, changed *engine.Event) error {
 	if len(t.set) == 0 && len(t.remove) == 0 {
 		return nil
 	}
-	v, err := changed.Data.Value()
+	data, err := t.edit.apply(e, changed.Data)
 	if err != nil {
-		return err
+		return fmt.Errorf("setting a field of the data: %w", err)
 	}
-	for _, s := range t.set {
-		value, err := s.value.Eval(e)
-		if err != nil {
-			return err
-		}
-		if v, err = s.field.set(v, value); err != nil {
-			return fmt.Errorf("setting a field of the data: %w", err)
-		}
-	}
-	for _, f := range t.remove {
-		v = f.remove(v)
-	}
-	changed.Data = engine.Value(v)
+	changed.Data = data
 	return nil
 }
 

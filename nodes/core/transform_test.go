@@ -2,13 +2,16 @@ package core
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/expr"
 )
 
 const payload = `{"a":{"b":1,"c":[1,2]},"name":"Aiko","big":9007199254740993}`
@@ -18,13 +21,16 @@ func TestATransformChangesThePayload(t *testing.T) {
 		`{data: {who: data.name, line: "{{ data.name }}!", n: 3}}`: `{"line":"Aiko!","n":3,"who":"Aiko"}`,
 		`{data: data.a.c}`:      `[1,2]`,
 		`{data: null}`:          `null`,
-		`{set: {x: data.name}}`: `{"a":{"b":1,"c":[1,2]},"big":9007199254740993,"name":"Aiko","x":"Aiko"}`,
+		`{set: {x: data.name}}`: `{"a":{"b":1,"c":[1,2]},"name":"Aiko","big":9007199254740993,"x":"Aiko"}`,
 		`{set: {a.b: data.a.b + 1, a.n.m: true}, remove: [name, big]}`: `{"a":{"b":2,"c":[1,2],"n":{"m":true}}}`,
-		`{set: {a: {q: 1}, a.b: 2}, remove: [name, big]}`:              `{"a":{"b":2,"q":1}}`,
+		`{set: {a: {q: 1}, a.b: 2}, remove: [name, big]}`:              `{"a":{"q":1,"b":2}}`,
 		`{set: {name: data.a.b, a: data.name}, remove: big}`:           `{"a":"Aiko","name":1}`,
-		`{remove: [a.c, a.nothing.at.all, nothing, name.x]}`:           `{"a":{"b":1},"big":9007199254740993,"name":"Aiko"}`,
+		`{remove: [a.c, a.nothing.at.all, nothing, name.x]}`:           `{"a":{"b":1},"name":"Aiko","big":9007199254740993}`,
 		`{data: {k: data.name}, set: {l: data.name}, remove: k}`:       `{"l":"Aiko"}`,
-		`{data: null, set: {x.y: 1}}`:                                  `{"x":{"y":1}}`,
+		`{set: {a: 1}, remove: a.b}`:                                   `{"a":1,"name":"Aiko","big":9007199254740993}`,
+		`{set: {a: data.a, a.x: 1.50}, remove: [a.b, name, big]}`:      `{"a":{"c":[1,2],"x":1.5}}`,
+		`{remove: a}`:                 `{"name":"Aiko","big":9007199254740993}`,
+		`{data: null, set: {x.y: 1}}`: `{"x":{"y":1}}`,
 	} {
 		p := processor(t, Transform, yaml)
 		e := event("1", payload)
@@ -129,33 +135,47 @@ func FuzzField(f *testing.F) {
 	f.Add("a", `null`)
 	f.Fuzz(func(t *testing.T, path, payload string) {
 		at, ok := parseField(path)
-		if !ok {
+		if !ok || !utf8.ValidString(path) { // a document is UTF-8
 			return
 		}
 		v, err := engine.JSON([]byte(payload)).Value()
 		if err != nil {
 			return
 		}
-		before := fmt.Sprint(v)
-		set, err := at.set(v, "new")
-		if err == nil {
+		data := engine.JSON([]byte(payload))
+		var set, remove edit
+		value := expr.MustExpr(`"new"`)
+		set.set(at, &value)
+		remove.at(at).removed = true
+		if changed, err := set.apply(&engine.Event{}, data); err == nil {
+			got, err := changed.Value()
 			for _, name := range at {
-				set = set.(map[string]any)[name]
+				m, _ := got.(map[string]any)
+				got = m[name]
 			}
-			if set != "new" {
-				t.Errorf("%s of %s is %v after it was set", path, payload, set)
+			if got != "new" || err != nil {
+				t.Errorf("%s of %s is %v, %v after it was set", path, payload, got, err)
 			}
 		}
-		rest := at.remove(v)
-		for _, name := range at[:len(at)-1] {
-			m, _ := rest.(map[string]any)
-			rest = m[name]
+		changed, err := remove.apply(&engine.Event{}, data)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if m, _ := rest.(map[string]any); m[at[len(at)-1]] != nil {
-			t.Errorf("%s of %s is there after it was removed", path, payload)
-		}
-		if fmt.Sprint(v) != before {
-			t.Errorf("%s was changed to %v", before, v)
+		got, err := changed.Value()
+		if want := without(v, at); !reflect.DeepEqual(got, want) || err != nil {
+			t.Errorf("%s without %s is %v, %v, want %v", payload, path, got, err, want)
 		}
 	})
+}
+
+// without is a value without a field.
+func without(v any, at field) any {
+	if m, ok := v.(map[string]any); ok {
+		if len(at) == 1 {
+			delete(m, at[0])
+		} else if inner, ok := m[at[0]]; ok {
+			m[at[0]] = without(inner, at[1:])
+		}
+	}
+	return v
 }
