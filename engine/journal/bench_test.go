@@ -1,10 +1,12 @@
 package journal_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +41,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	waits := make([]time.Duration, b.N)
 	var wg sync.WaitGroup
+	used := cpuTime()
 	b.ResetTimer()
 	for p := range producers {
 		wg.Go(func() {
@@ -52,39 +55,83 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		})
 	}
-	read := 0
-	wg.Go(func() {
-		batch := make([]*engine.Event, 256)
-		for read < b.N {
-			n, err := cursor.Next(bg, batch)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			claims := make([]engine.Claim, n)
-			for i, e := range batch[:n] {
-				claims[i] = engine.Claim{Key: e.ID, Owner: e.Offset}
-			}
-			if _, err := keys.Claim(bg, claims, time.Hour); err != nil {
-				b.Error(err)
-			}
-			if err := cursor.Commit(bg, batch[n-1].Offset); err != nil {
-				b.Error(err)
-			}
-			read += n
-		}
-	})
+	wg.Go(func() { follow(b, cursor, keys) })
 	wg.Wait()
 	b.StopTimer()
-	if read != b.N {
-		b.Fatalf("%d of %d events came", read, b.N)
-	}
 	slices.Sort(waits)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(waits[len(waits)/2].Microseconds())/1e3, "p50-ms")
 	b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds())/1e3, "p99-ms")
-	b.ReportMetric(float64(j.Stats().Written)/float64(b.N), "bytes/event")
+	b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/1e3/float64(b.N), "cpu-µs/event")
+	b.ReportMetric(float64(j.Stats().Written)/float64(b.N)/float64(sizeOf(events[0])), "B/B")
 	b.ReportMetric(float64(b.N)/float64(j.Stats().Syncs), "events/sync")
+}
+
+// follow reads, dedupes and commits b.N events.
+func follow(b *testing.B, cursor engine.Cursor, keys engine.Keys) {
+	batch := make([]*engine.Event, 256)
+	claims := make([]engine.Claim, 256)
+	for read := 0; read < b.N; {
+		n, err := cursor.Next(bg, batch)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		for i, e := range batch[:n] {
+			claims[i] = engine.Claim{Key: e.ID, Owner: e.Offset}
+		}
+		if _, err := keys.Claim(bg, claims[:n], time.Hour); err != nil {
+			b.Error(err)
+		}
+		if err := cursor.Commit(bg, batch[n-1].Offset); err != nil {
+			b.Error(err)
+		}
+		read += n
+	}
+}
+
+// sizeOf is how many bytes an event has: its payload, its attributes, and its
+// meta as JSON.
+func sizeOf(e *engine.Event) int {
+	data, _ := e.Data.Bytes()
+	meta, _ := json.Marshal(e.Meta)
+	return len(data) + len(meta) + len(e.ID+e.Source+e.Type+e.Subject+e.Node+e.Time.Format(time.RFC3339Nano))
+}
+
+// cpuTime is what the process has used.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// BenchmarkBatches has one producer of batches, as a file that is read, and a
+// lane that reads, dedupes and commits behind it.
+func BenchmarkBatches(b *testing.B) {
+	j := mustOpen(b, b.TempDir(), journal.Options{})
+	defer j.Close()
+	log := must(j.Log(bg, "f"))(b)
+	cursor := must(log.Cursor(bg, "main"))(b)
+	keys := must(j.Keys(bg, "f", "dedupe"))(b)
+	events := make([]*engine.Event, b.N)
+	for i := range events {
+		events[i] = webhook(i)
+	}
+	var wg sync.WaitGroup
+	used := cpuTime()
+	b.ResetTimer()
+	wg.Go(func() {
+		for i := 0; i < b.N; i += 256 {
+			if err := log.Append(bg, events[i:min(i+256, b.N)]); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	wg.Go(func() { follow(b, cursor, keys) })
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/1e3/float64(b.N), "cpu-µs/event")
 }
 
 // backlog fills a folder with events of several flows, in turn.

@@ -22,13 +22,13 @@ type frame struct {
 func (f *frame) pos() int64 { return f.base + int64(len(f.buf)) }
 
 func (f *frame) record(kind byte, fill func(b []byte) []byte) {
-	f.buf = appendRecord(f.buf, kind, fill)
+	f.buf = appendRecord(f.buf, kind, 0, fill)
 }
 
 // summed adds a record with a checksum of its own.
-func (f *frame) summed(kind byte, fill func(b []byte) []byte) {
+func (f *frame) summed(kind byte, about int, fill func(b []byte) []byte) {
 	at := f.pos()
-	f.record(kind, func(b []byte) []byte {
+	f.buf = appendRecord(f.buf, kind, about, func(b []byte) []byte {
 		start := len(b)
 		b = fill(append(b, 0, 0, 0, 0))
 		binary.LittleEndian.PutUint32(b[start:], f.seg.mark.sum(at, b[start+4:]))
@@ -92,7 +92,7 @@ func (f *frame) event(fl *flow, body []byte) {
 		}
 		*p = page{seg: f.seg, first: o, start: at}
 	}
-	f.summed(kindEvent, func(b []byte) []byte {
+	f.summed(kindEvent, len(body)+20, func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, fl.hash)
 		b = binary.AppendUvarint(b, uint64(o))
 		b = binary.AppendUvarint(b, uint64(back))
@@ -146,7 +146,7 @@ func (f *frame) checkpoint(s scope, key string, value []byte) {
 // letter adds a dead letter and returns where it is.
 func (f *frame) letter(id uint64, body []byte) letter {
 	at := f.pos()
-	f.summed(kindLetter, func(b []byte) []byte {
+	f.summed(kindLetter, len(body)+8, func(b []byte) []byte {
 		return append(binary.AppendUvarint(b, id), body...)
 	})
 	return letter{f.seg, at, f.pos() - at}

@@ -68,17 +68,16 @@ func (fl *flow) Append(ctx context.Context, batch []*engine.Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	op := &appendOp{flow: fl, events: batch, buf: buffers.Get().(*[]byte)}
-	b := (*op.buf)[:0]
-	for _, e := range batch {
-		var err error
-		if b, err = appendEvent(b, e); err != nil {
+	op := &appendOp{flow: fl, events: batch, buf: buffers.Get().(*[]byte), ends: make([]int, len(batch))}
+	w := encoder{buf: (*op.buf)[:0]}
+	for i, e := range batch {
+		if err := w.event(e); err != nil {
 			buffers.Put(op.buf)
 			return err
 		}
-		op.ends = append(op.ends, len(b))
+		op.ends[i] = len(w.buf)
 	}
-	*op.buf = b
+	*op.buf = w.buf
 	return fl.j.submit(ctx, op)
 }
 
@@ -90,6 +89,13 @@ func (fl *flow) End() engine.Offset {
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// recycle lets a buffer be used again, but for what one big event needed.
+func recycle(b *[]byte) {
+	if cap(*b) <= 4<<20 {
+		buffers.Put(b)
+	}
+}
 
 type appendOp struct {
 	flow   *flow
@@ -120,9 +126,7 @@ func (o *appendOp) written(err error) {
 		}
 		o.flow.j.cache(o.flow, o.events, int64(o.size()))
 	}
-	if cap(*o.buf) <= 1<<20 {
-		buffers.Put(o.buf)
-	}
+	recycle(o.buf)
 }
 
 // publish shows what the committer has written.

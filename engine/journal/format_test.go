@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -59,6 +60,42 @@ func TestAnEventIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestEventsOfOneMetaAreReadAsTheyWereWritten(t *testing.T) {
+	file := engine.Meta{"path": "a"}
+	var w encoder
+	var want []any
+	ends := []int{0}
+	for i, meta := range []engine.Meta{file, file, nil, file, {"path": "a"}, {"path": "ab"}, {}, {}, nil, nil} {
+		e := &engine.Event{ID: strconv.Itoa(i), Meta: meta, Data: engine.JSON([]byte("1"))}
+		if i == 3 {
+			e.Failure = &engine.Failure{Message: "m"}
+		}
+		if err := w.event(e); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, len(w.buf))
+		want = append(want, e.ID, e.Meta, e.Failure)
+	}
+	for _, backwards := range []bool{false, true} {
+		var d decoder
+		got := make([]any, len(want))
+		for k := range len(ends) - 1 {
+			i := k
+			if backwards { // as pages are read
+				i = len(ends) - 2 - k
+			}
+			e, err := d.event(w.buf[ends[i]:ends[i+1]])
+			if err != nil {
+				t.Fatalf("event %d: %v", i, err)
+			}
+			got[3*i], got[3*i+1], got[3*i+2] = e.ID, e.Meta, e.Failure
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestOtherValuesOfMetaAreReadAsJSON(t *testing.T) {
 	meta := engine.Meta{"list": []string{"a"}, "int": 3, "small": uint8(4), "huge": uint64(math.MaxUint64), "map": map[string]string{"k": "v"}}
 	b, err := appendEvent(nil, &engine.Event{Meta: meta})
@@ -80,11 +117,13 @@ func TestOtherValuesOfMetaAreReadAsJSON(t *testing.T) {
 
 func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	for _, size := range []int{0, 1, 127, 128, 16383, 16384, 3 << 20} {
-		payload := bytes.Repeat([]byte{7, 8, 9}, size/3+1)[:size]
-		b := appendRecord([]byte("before"), 5, func(b []byte) []byte { return append(b, payload...) })
-		r, ok := firstRecord(b[len("before"):])
-		if !ok || r.kind != 5 || !bytes.Equal(r.payload, payload) || r.size != len(b)-len("before") || recordSize(b[len("before"):]) != r.size {
-			t.Errorf("a payload of %d bytes came as %d, %v", size, len(r.payload), ok)
+		for _, about := range []int{0, size, 3 << 20} {
+			payload := bytes.Repeat([]byte{7, 8, 9}, size/3+1)[:size]
+			b := appendRecord([]byte("before"), 5, about, func(b []byte) []byte { return append(b, payload...) })
+			r, ok := firstRecord(b[len("before"):])
+			if !ok || r.kind != 5 || !bytes.Equal(r.payload, payload) || r.size != len(b)-len("before") || recordSize(b[len("before"):]) != r.size {
+				t.Errorf("a payload of %d bytes, thought to be %d, came as %d, %v", size, about, len(r.payload), ok)
+			}
 		}
 	}
 }

@@ -41,13 +41,18 @@ func (p page) events(flow uint64, after engine.Offset) (events []*engine.Event, 
 	var whole []byte
 	if size := p.end - p.start; size <= 2*pageBytes || size <= 4*p.bytes {
 		// Mostly this flow's: read in one go.
-		if whole, err = p.seg.read(make([]byte, size), p.start); err != nil {
+		buf := buffers.Get().(*[]byte)
+		defer recycle(buf)
+		*buf = slices.Grow((*buf)[:0], int(size))[:size]
+		if whole, err = p.seg.read(*buf, p.start); err != nil {
 			return nil, false, err
 		}
 	}
 	at, want := p.newest, p.last
+	events = make([]*engine.Event, 0, pageEvents)
+	var d decoder
 	for want > after && want >= p.first {
-		e, back, err := p.event(whole, at, flow, want)
+		e, back, err := p.event(&d, whole, at, flow, want)
 		if errors.Is(err, errRecord) {
 			return p.salvage(flow, after, want, events)
 		}
@@ -62,7 +67,7 @@ func (p page) events(flow uint64, after engine.Offset) (events []*engine.Event, 
 }
 
 // event reads the event at a place: from whole, if that has the page.
-func (p page) event(whole []byte, at int64, flow uint64, o engine.Offset) (*engine.Event, int64, error) {
+func (p page) event(d *decoder, whole []byte, at int64, flow uint64, o engine.Offset) (*engine.Event, int64, error) {
 	if at < p.start || at >= p.end {
 		return nil, 0, errRecord
 	}
@@ -88,7 +93,7 @@ func (p page) event(whole []byte, at int64, flow uint64, o engine.Offset) (*engi
 	if !ok || head.flow != flow || head.offset != o {
 		return nil, 0, errRecord
 	}
-	e, err := readEvent(head.body)
+	e, err := d.event(head.body)
 	if err != nil {
 		return nil, 0, errRecord
 	}

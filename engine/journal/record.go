@@ -24,24 +24,26 @@ const (
 
 var errRecord = errors.New("a record is damaged")
 
-// appendRecord adds a record of a kind whose payload is made by fill.
-func appendRecord(b []byte, kind byte, fill func(b []byte) []byte) []byte {
-	// The length is put in place when it is known: one byte mostly, else the
-	// payload moves.
-	b = append(b, kind, 0)
+// appendRecord adds a record of a kind whose payload, of about so many bytes,
+// is made by fill.
+func appendRecord(b []byte, kind byte, about int, fill func(b []byte) []byte) []byte {
+	// The length is put in place when it is known. If it is wider than was
+	// thought, or less wide, the payload moves.
+	var length [binary.MaxVarintLen64]byte
+	room := binary.PutUvarint(length[:], uint64(about))
+	b = append(append(b, kind), length[:room]...)
 	start := len(b)
 	b = fill(b)
-	size := uint64(len(b) - start)
-	if size < 0x80 {
-		b[start-1] = byte(size)
-		return b
+	size := len(b) - start
+	n := binary.PutUvarint(length[:], uint64(size))
+	if n > room {
+		b = append(b, length[:n-room]...)
 	}
-	var length [binary.MaxVarintLen64]byte
-	n := binary.PutUvarint(length[:], size)
-	b = append(b, length[1:n]...)
-	copy(b[start-1+n:], b[start:start+int(size)])
-	copy(b[start-1:], length[:n])
-	return b
+	if n != room {
+		copy(b[start-room+n:], b[start:start+size])
+	}
+	copy(b[start-room:], length[:n])
+	return b[:start-room+n+size]
 }
 
 // A record is one of a frame, or of the bytes from its beginning on.
