@@ -87,7 +87,9 @@ type Failure struct {
 // Who writes it out appends it with [Data.AppendJSON].
 //
 // Values are those of encoding/json, but for numbers: an integer is an int64
-// where it fits, so that it stays exact, and any other number a float64.
+// where it fits, so that it stays exact, and any other number a float64. One
+// that is too large for that, 1e400, is a json.Number: it goes on as it came,
+// and no expression can work with it.
 type Data struct{ p *payload }
 
 type payload struct {

@@ -48,6 +48,7 @@ func exact(v any) any {
 	return v
 }
 
+// exactNumber is a number as [Data.Value] has it.
 func exactNumber(s string) any {
 	if !strings.ContainsAny(s, ".eE") {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -56,7 +57,7 @@ func exactNumber(s string) any {
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
-		return strings.Clone(s) // beyond a float64: 1e400
+		return json.Number(strings.Clone(s))
 	}
 	return f
 }

@@ -31,6 +31,9 @@ func (k kinds) String() string {
 	if k|isNil == isJSON {
 		return "a value of JSON"
 	}
+	if k == 0 {
+		return "a number that is too large"
+	}
 	var names []string
 	for rest := k; rest != 0; rest &= rest - 1 {
 		names = append(names, kindNames[bits.TrailingZeros16(uint16(rest))])

@@ -120,7 +120,7 @@ func (s *state) convert(v any) any {
 		if f, err := v.Float64(); err == nil {
 			return f
 		}
-		return v.String()
+		return v // 1e400: of no kind, to be passed on as it came
 	case engine.Data:
 		inner, err := v.Value()
 		if err != nil {
@@ -182,6 +182,8 @@ func (s *state) plain(v any, depth int) any {
 	switch v := v.(type) {
 	case nil, bool, int64:
 		return v
+	case json.Number:
+		return s.norm(v)
 	case string:
 		s.hold(1, len(v))
 		return v
@@ -243,6 +245,8 @@ func same(p, v any) bool {
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string:
 		return true
+	case json.Number:
+		return p == any(v)
 	case []any:
 		p, ok := p.([]any)
 		return ok && len(p) == len(v) && (len(v) == 0 || &p[0] == &v[0])

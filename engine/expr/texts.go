@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ func (s *state) text(v any) string {
 		return v.Format(time.RFC3339Nano)
 	case time.Duration, *time.Location:
 		return fmt.Sprint(v)
+	case json.Number:
+		return v.String()
 	}
 	return s.json(v)
 }
