@@ -181,6 +181,12 @@ func (d Data) Valid() bool {
 	return d.p == nil || d.p.raw == nil || d.p.compact || d.p.indexed() || json.Valid(d.p.raw)
 }
 
+// IsUTF8 reports whether the payload is JSON and UTF-8 throughout, as RFC 8259
+// asks for. Other bytes may stand in strings, and are read as U+FFFD.
+func (d Data) IsUTF8() bool {
+	return d.p == nil || d.p.raw == nil || d.p.indexed() && !d.p.foreign
+}
+
 // Bytes returns the payload as JSON text, which must not be changed.
 func (d Data) Bytes() ([]byte, error) {
 	if d.p == nil {

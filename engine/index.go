@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+	"unicode/utf8"
 )
 
 // An index says where the values of a JSON text stand. The pass that finds the
@@ -13,6 +14,7 @@ import (
 type index struct {
 	marks   []mark
 	escaped bool // whether a key is written with an escape
+	foreign bool // whether a string is not UTF-8
 	spaced  bool // whether there is space around or between the tokens
 }
 
@@ -41,7 +43,7 @@ func indexOf(text []byte) (index, bool) {
 		return index{}, false
 	}
 	x.marks[0].next = uint32(len(x.marks))
-	return index{slices.Clone(x.marks), x.escaped, x.spaced}, true
+	return index{slices.Clone(x.marks), x.escaped, x.foreign, x.spaced}, true
 }
 
 // An indexer goes through a text. Its methods take where something begins and
@@ -69,8 +71,11 @@ func (x *indexer) value(i, depth int) int {
 	}
 	switch x.text[i] {
 	case '"':
-		i, _ = stringEnd(x.text, i+1)
-		return i
+		end, _, ascii := stringEnd(x.text, i+1)
+		if !ascii {
+			x.encoded(i, end)
+		}
+		return end
 	case '{':
 		return x.fields(i+1, depth+1)
 	case '[':
@@ -100,9 +105,12 @@ func (x *indexer) fields(i, depth int) int {
 		}
 		n := len(x.marks)
 		x.marks = append(x.marks, mark{at: uint32(i + 1)})
-		end, escaped := stringEnd(text, i+1)
+		end, escaped, ascii := stringEnd(text, i+1)
 		if end < 0 {
 			return -1
+		}
+		if !ascii {
+			x.encoded(i, end)
 		}
 		x.escaped = x.escaped || escaped
 		if i = x.space(end); i >= len(text) || text[i] != ':' {
@@ -157,6 +165,13 @@ func (x *indexer) items(i, depth int) int {
 	}
 }
 
+// encoded looks at how a string is encoded, if it has an end.
+func (x *indexer) encoded(i, end int) {
+	if end > 0 && !utf8.Valid(x.text[i:end]) {
+		x.foreign = true
+	}
+}
+
 // space takes any space.
 func (x *indexer) space(i int) int {
 	if i < len(x.text) && x.text[i] > ' ' {
@@ -176,27 +191,30 @@ func spaceEnd(text []byte, i int) int {
 
 // stringEnd is where the string ends whose opening quote is before i: behind
 // its closing quote. It is -1 if there is none. It tells whether there is an
-// escape in it.
-func stringEnd(text []byte, i int) (end int, escaped bool) {
+// escape in it, and whether it is known to be ASCII.
+func stringEnd(text []byte, i int) (end int, escaped, ascii bool) {
+	var seen uint64
 	for {
-		special := specials(eightAt(text, i))
+		eight := eightAt(text, i)
+		seen |= eight
+		special := specials(eight)
 		if special == 0 {
 			i += 8
 			continue
 		}
 		i += bits.TrailingZeros64(special) >> 3
 		if i >= len(text) {
-			return -1, false
+			return -1, false, false
 		}
 		if text[i] == '"' {
-			return i + 1, escaped
+			return i + 1, escaped, seen&highs == 0
 		}
 		if text[i] != '\\' {
-			return -1, false
+			return -1, false, false
 		}
 		escaped = true
 		if i = escapeEnd(text, i+1); i < 0 {
-			return -1, false
+			return -1, false, false
 		}
 	}
 }
@@ -211,11 +229,16 @@ func eightAt(text []byte, i int) uint64 {
 	return binary.LittleEndian.Uint64(last[:])
 }
 
+// The lowest and the highest bits of eight bytes.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // specials has a bit set in the first byte of eight that ends the plain part of
 // a string: a quote, a backslash, or a control character. Bits in the bytes
 // before that are 0, those behind it mean nothing.
 func specials(eight uint64) uint64 {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	quote := eight ^ ones*'"'
 	slash := eight ^ ones*'\\'
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (eight-ones*' ')&^eight) & highs

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"iter"
 	"strings"
@@ -111,27 +110,38 @@ func (v View) inside() iter.Seq[int] {
 
 // key is the key of a mark inside a map, which may be a part of the payload.
 func (v View) key(mark int) string {
-	at := int(v.p.marks[mark].at)
-	end, escaped := stringEnd(v.p.raw, at)
-	if text, ok := peek(v.p.raw[at:end-1], escaped); ok {
-		return text
+	quoted, plain := v.p.stringAt(int(v.p.marks[mark].at))
+	if plain {
+		return inner(quoted)
 	}
-	return unquote(v.p.raw[at-1 : end])
+	return unquote(quoted)
 }
 
-// peek is what stands between the quotes of a string, if it stands for itself.
-func peek(inner []byte, escaped bool) (string, bool) {
-	if escaped || !utf8.Valid(inner) {
-		return "", false
-	}
-	return unsafe.String(unsafe.SliceData(inner), len(inner)), true // never changed, as JSON asks for
+// stringAt is the string whose opening quote is before i, and whether what is
+// between its quotes stands for itself.
+func (p *payload) stringAt(i int) (quoted []byte, plain bool) {
+	end, escaped, _ := stringEnd(p.raw, i)
+	quoted = p.raw[i-1 : end]
+	return quoted, !escaped && (!p.foreign || utf8.Valid(quoted))
+}
+
+// inner is what is between the quotes of a plain string, not copied: text that
+// was given to [JSON] never changes.
+func inner(quoted []byte) string {
+	return unsafe.String(&quoted[1], len(quoted)-2)
+}
+
+// unquote decodes a string that is not plain.
+func unquote(quoted []byte) (text string) {
+	_ = json.Unmarshal(quoted, &text) // can't fail: it is a part of JSON text
+	return text
 }
 
 // child is what a mark inside a list or map is of.
 func (v View) child(mark int) View {
 	text, at := v.p.raw, int(v.p.marks[mark].at)
 	if text[v.at] == '{' {
-		end, _ := stringEnd(text, at)
+		end, _, _ := stringEnd(text, at)
 		at = valueAt(text, end)
 	}
 	return View{v.p, mark, at}
@@ -154,9 +164,9 @@ func (v View) Text() (string, bool) {
 	if v.p == nil || v.p.raw[v.at] != '"' {
 		return "", false
 	}
-	end, escaped := stringEnd(v.p.raw, v.at+1)
-	if text, ok := peek(v.p.raw[v.at+1:end-1], escaped); ok {
-		return text, true
+	quoted, plain := v.p.stringAt(v.at + 1)
+	if plain {
+		return inner(quoted), true
 	}
 	return v.once().(string), true
 }
@@ -206,8 +216,11 @@ func (v View) decode() any {
 		}
 		return list
 	case '"':
-		end, _ := stringEnd(text, v.at+1)
-		return unquote(text[v.at:end])
+		quoted, plain := v.p.stringAt(v.at + 1)
+		if plain {
+			return string(quoted[1 : len(quoted)-1])
+		}
+		return unquote(quoted)
 	case 't':
 		return true
 	case 'f':
@@ -218,16 +231,6 @@ func (v View) decode() any {
 	return exactNumber(string(text[v.at:numberEnd(text, v.at)]))
 }
 
-// unquote decodes a string with its quotes.
-func unquote(quoted []byte) string {
-	if text, ok := peek(quoted[1:len(quoted)-1], bytes.IndexByte(quoted, '\\') >= 0); ok {
-		return strings.Clone(text)
-	}
-	var text string
-	_ = json.Unmarshal(quoted, &text) // can't fail: it is a part of JSON text
-	return text
-}
-
 // AppendJSON appends the value: as it was sent, but for space between its
 // tokens. What is not UTF-8 is written as [View.Value] reads it.
 func (v View) AppendJSON(dst []byte) []byte {
@@ -235,7 +238,7 @@ func (v View) AppendJSON(dst []byte) []byte {
 		return append(dst, "null"...)
 	}
 	text := v.p.raw[v.at:v.end()]
-	if !utf8.Valid(text) {
+	if v.p.foreign && !utf8.Valid(text) {
 		text = []byte(string([]rune(string(text))))
 	}
 	if v.p.spaced {
@@ -258,7 +261,7 @@ func (v View) end() int {
 		}
 		return spaceEnd(text, end) + 1
 	case '"':
-		end, _ := stringEnd(text, v.at+1)
+		end, _, _ := stringEnd(text, v.at+1)
 		return end
 	case 't', 'n':
 		return v.at + 4
