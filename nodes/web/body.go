@@ -50,11 +50,12 @@ func isJSON(media string) bool {
 // are not UTF-8.
 func parseJSON(body []byte) (engine.Data, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF")))
-	if !utf8.Valid(body) {
-		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
-	}
 	data := engine.JSON(body)
-	if !data.Valid() {
+	if data.IsUTF8() {
+		return data, nil
+	}
+	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	if data = engine.JSON(body); !data.Valid() {
 		var v any
 		err := json.Unmarshal(body, &v)
 		var syntax *json.SyntaxError
