@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -29,6 +30,10 @@ func Advice(doc *flows.Document, reg *Registry) flows.Diagnostics {
 	return append(advice, p.shared()...).Sorted()
 }
 
+// An Adviser is a configuration that knows what is legal in it and likely not
+// meant. It tells that at one of its keys, as a [flows.Validator] does a mistake.
+type Adviser interface{ Advise(report flows.Report) }
+
 // advise finds what concerns single nodes.
 func (t *typing) advise() flows.Diagnostics {
 	var advice flows.Diagnostics
@@ -37,6 +42,12 @@ func (t *typing) advise() flows.Diagnostics {
 			continue
 		}
 		advice = append(advice, writtenSecrets(n.doc.Config, reflect.TypeOf(n.spec.Default), n.doc.Type)...)
+		if a, ok := n.settings.(Adviser); ok {
+			a.Advise(func(key, format string, args ...any) {
+				at := cmp.Or(n.doc.Config.Get(key), n.doc.Config, n.doc.At)
+				advice = append(advice, at.Warnf(format, args...))
+			})
+		}
 		again := slices.ContainsFunc(t.in[n], func(v Variant) bool { return v.Again })
 		if n.spec.Remote && again {
 			d := n.doc.At.Warnf("an event whose sender sends it again is delivered again by %q", n.id)

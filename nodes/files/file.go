@@ -98,6 +98,13 @@ func (c *FileConfig) Validate(report flows.Report) {
 	}
 }
 
+// Advise warns of a path that an event may choose among all there is.
+func (c FileConfig) Advise(report flows.Report) {
+	if fixed, all := c.Path.Fixed(); fixed == "" && !all {
+		report("path", "an event can name any file of the folder that flowd runs in; put a folder before the {{ }}, as in out/{{ … }}")
+	}
+}
+
 // Fsync is when what was written must be on the disk: at once, never, or after
 // a duration.
 type Fsync time.Duration
@@ -145,6 +152,7 @@ var (
 	_ engine.Opener   = (*file)(nil)
 	_ engine.Closer   = (*file)(nil)
 	_ flows.Validator = (*FileConfig)(nil)
+	_ engine.Adviser  = FileConfig{}
 )
 
 func newFile(c FileConfig) (engine.Sink, error) {

@@ -27,7 +27,6 @@ func (s *source) Sample(eventType string) (path string, header http.Header, body
 	if !s.config.webhooks() {
 		return "", nil, nil, errors.New("this source only polls; it takes no webhooks")
 	}
-	const agent, user = "6f0a5b52-0d7e-4c55-9a51-2f1c6f2e7a10", "user-123"
 	now := time.Now().UTC()
 	data := map[string]any{}
 	if fill := samples[eventType]; fill != nil {
@@ -35,8 +34,8 @@ func (s *source) Sample(eventType string) (path string, header http.Header, body
 	}
 	body, err = json.Marshal(map[string]any{
 		"event_type": eventType,
-		"agent_id":   agent,
-		"user_id":    user,
+		"agent_id":   sampleAgent,
+		"user_id":    sampleUser,
 		"project_id": "b9d5b2de-7c1b-4a55-8a0e-5d1c2e3f4a5b",
 		"timestamp":  now.Format(time.RFC3339Nano),
 		"data":       data,
@@ -59,6 +58,9 @@ func (s *source) Sample(eventType string) (path string, header http.Header, body
 	return s.config.Path + "/" + url.PathEscape(eventType), header, body, nil
 }
 
+// Of whom samples tell.
+const sampleAgent, sampleUser = "6f0a5b52-0d7e-4c55-9a51-2f1c6f2e7a10", "user-123"
+
 // samples make the data of an event type. Only that of on_wakeup_ready is
 // known from sonzai's demo; the others are likely.
 var samples = map[string]func(id string, now time.Time) map[string]any{
@@ -66,6 +68,8 @@ var samples = map[string]func(id string, now time.Time) map[string]any{
 		return map[string]any{
 			"wakeup": map[string]any{
 				"wakeup_id":    "wk_" + id,
+				"agent_id":     sampleAgent,
+				"user_id":      sampleUser,
 				"check_type":   "interest_followup",
 				"intent":       "ask about the job interview",
 				"occasion":     "interview day",

@@ -1,11 +1,14 @@
 package sonzai
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -311,4 +314,17 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("data can't be read: %v", err)
 		}
 	})
+}
+
+func TestASampleOfAWakeupHasTheFieldsOfARealOne(t *testing.T) {
+	raw, err := os.ReadFile("testdata/webhooks/on_wakeup_ready.flat.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]map[string]any
+	_ = json.Unmarshal(raw, &want) // into the fields that are maps
+	got, _ := samples["on_wakeup_ready"]("1", time.Now())["wakeup"].(map[string]any)
+	if a, b := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want["wakeup"])); !slices.Equal(a, b) {
+		t.Errorf("got the fields %v, want %v", a, b)
+	}
 }
