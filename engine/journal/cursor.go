@@ -12,6 +12,7 @@ import (
 type place struct {
 	committed engine.Offset
 	reader    *cursor
+	seen      engine.Offset // how far the reader has come, as far as is known
 	orphan    bool // nobody wants it any more
 }
 
@@ -41,7 +42,7 @@ func (fl *flow) Cursor(ctx context.Context, name string) (engine.Cursor, error) 
 		fl.cursors[name] = p
 	}
 	c := &cursor{flow: fl, name: name, at: p, pos: p.committed}
-	p.reader, p.orphan = c, false
+	p.reader, p.seen, p.orphan = c, c.pos, false
 	fl.wake() // who waited learns that the cursor is taken
 	j.mu.Unlock()
 	if fresh {
@@ -96,6 +97,7 @@ func (c *cursor) take(ctx context.Context, batch []*engine.Event) (n int, grown 
 			j.mu.Unlock()
 			return n, nil, err
 		}
+		c.at.seen = c.pos
 		if len(fl.recent) > 0 && fl.recent[0].Offset <= c.pos+1 && c.pos < fl.last {
 			kept := fl.recent[c.pos+1-fl.recent[0].Offset:]
 			for _, e := range kept[:min(len(kept), len(batch)-n)] {

@@ -25,6 +25,7 @@ type flow struct {
 	dropped engine.Offset // up to which nobody wants the events
 	pages   []page        // in order
 	recent  []*engine.Event
+	behind  bool // no reader has come near the recent events: none are kept
 	cursors map[string]*place
 	grown   chan struct{} // closed when there is more to read; nil if nobody waits
 }
@@ -193,6 +194,14 @@ func (fl *flow) settled(aged bool) engine.Offset {
 	return max(o, fl.dropped)
 }
 
+// seen is the offset up to which some cursor has read.
+func (fl *flow) seen() (o engine.Offset) {
+	for _, p := range fl.cursors {
+		o = max(o, p.seen)
+	}
+	return o
+}
+
 // furthest is the offset up to which some cursor has committed.
 func (fl *flow) furthest() (o engine.Offset) {
 	for _, p := range fl.cursors {
@@ -208,9 +217,18 @@ type recent struct {
 	size int64
 }
 
-// cache keeps events in memory, and lets the oldest go that are too many.
+// cache keeps events in memory, and lets the oldest go that are too many. Where
+// no reader has come so far by then, it keeps no more of that flow until one is
+// near: what waits in a backlog is read from disk.
 func (j *Journal) cache(fl *flow, events []*engine.Event, size int64) {
-	const event = 256 // beside its bytes
+	const (
+		event = 256 // beside its bytes
+		near  = 256 // events
+	)
+	if fl.behind && events[0].Offset > fl.seen()+near {
+		return
+	}
+	fl.behind = false
 	size += event * int64(len(events))
 	fl.recent = append(fl.recent, events...)
 	j.recent = append(j.recent, recent{fl, events[len(events)-1].Offset, size})
@@ -218,6 +236,9 @@ func (j *Journal) cache(fl *flow, events []*engine.Event, size int64) {
 	n := 0
 	for j.recentSize > j.opt.Cache && n < len(j.recent) {
 		r := j.recent[n]
+		if r.flow.seen() < r.last {
+			r.flow.behind, r.flow.recent = true, nil
+		}
 		r.flow.forget(r.last)
 		j.recentSize -= r.size
 		n++
