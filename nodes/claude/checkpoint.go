@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/flowd/flowd/engine"
 )
 
 // The keys of the checkpoints, behind what [source.key] puts before them.
@@ -61,7 +63,7 @@ func (s *source) load(ctx context.Context, name string, into any) (found bool, e
 // save saves v, or removes the checkpoint if v is nil, also when ctx has just
 // ended: what it tells has happened.
 func (s *source) save(ctx context.Context, name string, v any) error {
-	ctx, cancel := linger(ctx)
+	ctx, cancel := engine.Outlast(ctx)
 	defer cancel()
 	var value []byte
 	if v != nil {

@@ -236,7 +236,7 @@ func (s *source) put(ctx context.Context, in engine.Inlet, via string, events ..
 	if len(batch) == 0 {
 		return nil
 	}
-	late, cancel := linger(ctx)
+	late, cancel := engine.Outlast(ctx)
 	defer cancel()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := in.Put(late, batch...)
@@ -249,26 +249,6 @@ func (s *source) put(ctx context.Context, in engine.Inlet, via string, events ..
 			return ctx.Err()
 		case <-time.After(wait):
 		}
-	}
-}
-
-// lingering is how long what is in hand may take when Run is to end.
-const lingering = 2 * time.Second
-
-// linger is ctx with some time left after its end: what is being put in then
-// would else be in, and not be known to be.
-func linger(ctx context.Context) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-late.Done():
-		case <-time.After(lingering):
-			cancel()
-		}
-	})
-	return late, func() {
-		stop()
-		cancel()
 	}
 }
 

@@ -238,7 +238,7 @@ func (r *follower) keep(ctx context.Context, marks []mark) {
 	if len(marks) == 0 {
 		return
 	}
-	late, cancel := outlast(ctx)
+	late, cancel := engine.Outlast(ctx)
 	defer cancel()
 	for _, m := range marks {
 		if err := m.file.keep(late, m); err != nil {

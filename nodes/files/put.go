@@ -50,7 +50,7 @@ func (p *putter) end(due <-chan time.Time, work func()) error {
 // returns an error only when ctx has ended.
 func put(ctx context.Context, in engine.Inlet, log *slog.Logger, batch []*engine.Event) error {
 	const first, most = time.Second, 30 * time.Second
-	late, cancel := outlast(ctx)
+	late, cancel := engine.Outlast(ctx)
 	defer cancel()
 	for wait := first; ; wait = min(2*wait, most) {
 		err := in.Put(late, batch...)
@@ -79,18 +79,6 @@ func anew(batch []*engine.Event) []*engine.Event {
 		}
 	}
 	return fresh
-}
-
-// outlast is ctx with some time left after its end: what is being put in then
-// would else be in, and come again since nobody knows.
-func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	const left = time.Second
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(left, cancel) })
-	return late, func() {
-		stop()
-		cancel()
-	}
 }
 
 // sleep waits for d, or until ctx ends.

@@ -65,7 +65,7 @@ func (s *source) look(ctx context.Context, f *feed, feeds []*feed, in engine.Inl
 // more behind it, which shows when its items have been consumed. What is being
 // taken when ctx ends is taken to the end, since it would come again else.
 func (s *source) drain(ctx context.Context, f *feed, in engine.Inlet) error {
-	late, cancel := outlast(ctx)
+	late, cancel := engine.Outlast(ctx)
 	defer cancel()
 	for {
 		items, err := f.list(ctx)
@@ -128,17 +128,6 @@ func (s *source) put(ctx context.Context, f *feed, in engine.Inlet, fresh []item
 		s.log.Warn("sonzai: remembering which notifications came; they may come again after a restart", "of", f.name, "error", err)
 	}
 	return nil
-}
-
-// outlast is ctx with some time left after its end.
-func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	const left = 2 * time.Second
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(left, cancel) })
-	return late, func() {
-		stop()
-		cancel()
-	}
 }
 
 // sleep waits and reports whether ctx is still on.
