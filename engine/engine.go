@@ -301,20 +301,18 @@ func (e *Engine) Nodes() []NodeStatus {
 	return all
 }
 
-// Tap returns a channel of the events that a node passes on from now, and a
-// function that ends it. It holds size events and drops what does not fit, so
-// that nobody who looks holds up the flow. ok is false if there is no such
-// node.
-func (e *Engine) Tap(flow, node string, size int) (events <-chan *Event, stop func(), ok bool) {
+// Tap shows the events that a node passes on from now, until it is stopped. It
+// holds size events and drops what does not fit, so that nobody who looks holds
+// up the flow. ok is false if there is no such node.
+func (e *Engine) Tap(flow, node string, size int) (tap *Tap, ok bool) {
 	e.view.RLock()
 	defer e.view.RUnlock()
 	for _, f := range e.list() {
 		for _, n := range f.live.nodes {
 			if f.name == flow && n.id == node && !isEntry(n) {
-				events, stop = n.tap(size)
-				return events, stop, true
+				return n.tap(size), true
 			}
 		}
 	}
-	return nil, nil, false
+	return nil, false
 }

@@ -628,21 +628,40 @@ func TestWithSeveralLanesEqualKeysKeepTheirOrder(t *testing.T) {
 
 func TestATapShowsWhatANodePassesOn(t *testing.T) {
 	r := start(t, "flows: {f: {nodes: [feed, {tag: x}, {collect: one}]}}")
-	tapped, stop, ok := r.Tap("f", "tag", 10)
+	tap, ok := r.Tap("f", "tag", 10)
 	if !ok {
 		t.Fatal("no such node")
 	}
-	defer stop()
+	defer tap.Stop()
 	r.put(t, events(1)...)
 	select {
-	case e := <-tapped:
+	case e := <-tap.Events():
 		if e.ID != "1" || e.Subject != "x" {
 			t.Errorf("saw %+v", e)
 		}
 	case <-time.After(time.Minute):
 		t.Error("saw nothing")
 	}
-	if _, _, ok := r.Tap("f", "nobody", 1); ok {
+	if _, ok := r.Tap("f", "nobody", 1); ok {
 		t.Error("a node that is not there can be tapped")
+	}
+}
+
+func TestATapThatNobodyReadsCountsWhatItDrops(t *testing.T) {
+	r := start(t, "flows: {f: {nodes: [feed, {tag: x}, {collect: one}]}}")
+	tap, ok := r.Tap("f", "tag", 2)
+	if !ok {
+		t.Fatal("no such node")
+	}
+	r.put(t, events(1, 2, 3, 4, 5)...)
+	r.wait(t, "one", 5)
+	if n := tap.Dropped(); n != 3 {
+		t.Errorf("dropped %d, want 3", n)
+	}
+	tap.Stop()
+	r.put(t, events(6)...)
+	r.wait(t, "one", 6)
+	if n := tap.Dropped(); n != 3 {
+		t.Errorf("a tap that was stopped dropped %d", n)
 	}
 }

@@ -61,7 +61,7 @@ type NodeStatus struct {
 type probe struct {
 	in, out, failed atomic.Uint64
 	lastError       atomic.Pointer[nodeError]
-	taps            atomic.Pointer[[]chan *Event] // nil when nobody looks
+	taps            atomic.Pointer[[]*Tap] // nil when nobody looks
 
 	mu sync.Mutex // of changes of taps
 }
@@ -84,29 +84,45 @@ func (p *probe) show(events []*Event) {
 	for _, tap := range *taps {
 		for _, e := range events {
 			select {
-			case tap <- e:
+			case tap.events <- e:
 			default:
+				tap.dropped.Add(1)
 			}
 		}
 	}
 }
 
-// tap returns a channel of what the node passes on, and a function that ends
-// it.
-func (p *probe) tap(size int) (<-chan *Event, func()) {
-	tap := make(chan *Event, size)
-	p.change(func(taps []chan *Event) []chan *Event { return append(taps, tap) })
-	return tap, sync.OnceFunc(func() {
-		p.change(func(taps []chan *Event) []chan *Event {
-			return slices.DeleteFunc(taps, func(t chan *Event) bool { return t == tap })
-		})
+// A Tap shows the events that a node passes on. It is safe for concurrent use.
+type Tap struct {
+	events  chan *Event
+	dropped atomic.Uint64
+	of      *probe
+}
+
+// Events are those that the node passed on. The channel is never closed.
+func (t *Tap) Events() <-chan *Event { return t.events }
+
+// Dropped is how many events were not shown, since nobody took those before
+// them in time.
+func (t *Tap) Dropped() uint64 { return t.dropped.Load() }
+
+// Stop ends the tap.
+func (t *Tap) Stop() {
+	t.of.change(func(taps []*Tap) []*Tap {
+		return slices.DeleteFunc(taps, func(other *Tap) bool { return other == t })
 	})
 }
 
-func (p *probe) change(f func([]chan *Event) []chan *Event) {
+func (p *probe) tap(size int) *Tap {
+	t := &Tap{events: make(chan *Event, size), of: p}
+	p.change(func(taps []*Tap) []*Tap { return append(taps, t) })
+	return t
+}
+
+func (p *probe) change(f func([]*Tap) []*Tap) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var taps []chan *Event
+	var taps []*Tap
 	if now := p.taps.Load(); now != nil {
 		taps = slices.Clone(*now)
 	}

@@ -191,6 +191,9 @@ func printForPerson(w io.Writer, data []byte) error {
 		}
 	}
 	b.WriteByte('\n')
+	if e.Dropped > 0 {
+		fmt.Fprintf(&b, "  (%d events before it were too many to be shown)\n", e.Dropped)
+	}
 	if f := e.Error; f != nil {
 		fmt.Fprintf(&b, "  %s failed after %d attempts: %s\n", seen(f.Node), f.Attempts, seen(f.Message))
 	}

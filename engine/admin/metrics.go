@@ -21,6 +21,7 @@ type Metrics struct {
 
 	batches     *prometheus.HistogramVec
 	deadLetters *prometheus.CounterVec
+	tapDropped  prometheus.Counter
 	reloadOK    prometheus.Gauge
 	reloadAt    prometheus.Gauge
 	reloadTook  prometheus.Gauge
@@ -41,11 +42,14 @@ func NewMetrics() *Metrics {
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "flowd_dead_letters_total", Help: "Events that a node gave up and that became dead letters.",
 		}, []string{"flow", "node"}),
+		tapDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "flowd_tap_dropped_total", Help: "Events that were not shown to a client of a tap that was too slow.",
+		}),
 		reloadOK:   gauge("flowd_config_last_reload_successful", "Whether the last attempt to load the documents was successful."),
 		reloadAt:   gauge("flowd_config_last_reload_success_timestamp_seconds", "Time of the last successful load of the documents."),
 		reloadTook: gauge("flowd_config_last_reload_seconds", "Time the last attempt to load the documents took."),
 	}
-	m.registry.MustRegister(m.batches, m.deadLetters, m.reloadOK, m.reloadAt, m.reloadTook,
+	m.registry.MustRegister(m.batches, m.deadLetters, m.tapDropped, m.reloadOK, m.reloadAt, m.reloadTook,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		Registry: m.registry, MaxRequestsInFlight: 4, Timeout: answerTime - time.Second,

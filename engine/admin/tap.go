@@ -22,6 +22,9 @@ const (
 type Tapped struct {
 	Flow string `json:"flow"`
 	Node string `json:"node"`
+	// Dropped is how many events of the node were not shown since the message
+	// before, as the client was too slow for them.
+	Dropped uint64 `json:"dropped,omitempty"`
 	Event
 }
 
@@ -75,14 +78,20 @@ func (a *Admin) follow(ctx context.Context, group *sync.WaitGroup, flow, node st
 		if n.Flow != flow || node != "" && n.Node != node {
 			continue
 		}
-		events, stop, ok := a.engine.Tap(flow, n.Node, tapHolds)
+		tap, ok := a.engine.Tap(flow, n.Node, tapHolds)
 		if !ok { // removed just now
 			continue
 		}
 		found = true
 		group.Go(func() {
-			defer stop()
-			pass(ctx, events, into, func(e *engine.Event) Tapped { return Tapped{flow, n.Node, whole(e)} })
+			defer tap.Stop()
+			told := uint64(0)
+			pass(ctx, tap.Events(), into, func(e *engine.Event) Tapped {
+				dropped := tap.Dropped() - told
+				told += dropped
+				a.metrics.tapDropped.Add(float64(dropped))
+				return Tapped{flow, n.Node, dropped, whole(e)}
+			})
 		})
 	}
 	return found

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,43 @@ func TestATapOfAFlowShowsTheEventsOfAllItsNodes(t *testing.T) {
 	seen := map[string]bool{next(t, body).Node: true, next(t, body).Node: true}
 	if !seen["feed"] || !seen["slack"] {
 		t.Errorf("got events of %v", seen)
+	}
+}
+
+func TestATapTellsHowManyEventsASlowClientHasMissed(t *testing.T) {
+	const sent = 2000
+	w := start(t, one)
+	body := bufio.NewReader(w.open(w.serve(), "/api/v1/flows/calls/nodes/slack/events").Body)
+	data := engine.JSON([]byte(`"` + strings.Repeat("x", 64<<10) + `"`)) // more than sockets hold
+	for range sent {
+		w.put(&engine.Event{ID: "many", Data: data})
+	}
+	w.until("all are delivered", func() bool { return len(w.delivered()) == sent })
+	go func() { // what comes to a node that drops no more tells of what was dropped
+		for t.Context().Err() == nil {
+			select {
+			case w.feed <- &engine.Event{ID: "more"}:
+				time.Sleep(time.Millisecond)
+			case <-t.Context().Done():
+			}
+		}
+	}()
+	shown, dropped := 0, 0
+	for e := next(t, body); e.Event.ID == "many" || dropped == 0; e = next(t, body) {
+		if e.Event.ID == "many" {
+			shown++
+		}
+		dropped += int(e.Dropped)
+	}
+	if dropped == 0 || shown+dropped < sent {
+		t.Errorf("%d were shown and %d dropped of %d", shown, dropped, sent)
+	}
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.Host = "127.0.0.1:8081"
+	w.handler().ServeHTTP(rec, r)
+	if text := rec.Body.String(); !strings.Contains(text, "flowd_tap_dropped_total ") || strings.Contains(text, "flowd_tap_dropped_total 0\n") {
+		t.Error("the metrics do not tell of them")
 	}
 }
 
