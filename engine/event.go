@@ -121,7 +121,11 @@ func JSON(raw []byte) Data {
 
 // Compact is [JSON] for what [AppendJSON], [Data.AppendJSON] and
 // [View.AppendJSON] wrote. It is not looked at again when it is written out.
-func Compact(raw []byte) Data { return Data{&payload{raw: raw, compact: true}} }
+func Compact(raw []byte) Data {
+	d := JSON(raw)
+	d.p.compact = true
+	return d
+}
 
 // Value is the payload with value v: nil, bool, string, any kind of number,
 // []any or map[string]any. It keeps v, which must not be changed afterwards.

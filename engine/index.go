@@ -31,7 +31,7 @@ const deepest = 10_000
 
 // indexOf makes the index of text that is JSON and has less than 4 GiB.
 func indexOf(text []byte) (index, bool) {
-	if len(text) > math.MaxUint32 {
+	if uint64(len(text)) > math.MaxUint32 {
 		return index{}, false
 	}
 	x := indexers.Get().(*indexer)

@@ -20,9 +20,9 @@ type View struct {
 	at   int // where the value begins
 }
 
-// View returns the payload as a View, and whether it can be viewed: whether it
-// is JSON text. If it is not, [Data.Value] tells what it is. The first View of
-// a payload goes through its text once, and the others, of all copies, know.
+// View returns the payload as a View, and whether it is JSON text, of less than
+// 4 GiB, and so can be viewed; [Data.Value] tells what it is else. The first View
+// of a payload goes through its text, and those after it, of all copies, know.
 func (d Data) View() (View, bool) {
 	if d.p == nil || !d.p.indexed() {
 		return View{}, false

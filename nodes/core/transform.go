@@ -32,10 +32,11 @@ var Transform = engine.ProcessorSpec[TransformConfig]{
 }
 
 // TransformConfig is the configuration of a transform. First data is replaced,
-// then fields are set, then fields are removed; every expression reads the
-// event as it came in.
+// then fields are set, then fields are removed, and the others stay as they
+// were sent; every expression reads the event as it came in.
 type TransformConfig struct {
-	// Data is the new payload.
+	// Data is the new payload. A field of the old one that it takes goes on as it
+	// was sent: 1.0 stays 1.0.
 	Data expr.Expr `flow:"data"`
 	// Set are fields of the payload and their new values; `a.b` is the field b
 	// inside a, which is made if it is not there.
