@@ -186,7 +186,7 @@ func testOrder(t *testing.T, s *storeTest) {
 	at := time.Date(2026, 7, 1, 12, 0, 0, 123456789, time.FixedZone("", 3600))
 	full := func() *engine.Event {
 		return &engine.Event{
-			ID: "full", Source: "livekit", Type: "room_started", Subject: "räum", Node: "in", Time: at,
+			ID: "full", Source: "livekit", Type: "room_started", Subject: "räum", Node: "in", At: "behind", Time: at,
 			Data:    engine.JSON([]byte(` {"a": [1, 2.50, "x"],  "n": 9007199254740993} `)),
 			Meta:    engine.Meta{"path": "/x", "headers": map[string]any{"a": "b"}, "n": int64(7), "ok": true, "no": nil, "list": []any{1.5, "z"}},
 			Failure: &engine.Failure{Message: "broken", Node: "out", Attempts: 3, First: at.UTC(), Last: at.UTC()},
@@ -211,7 +211,7 @@ func testOrder(t *testing.T, s *storeTest) {
 	want := full()
 	for _, pair := range [][2]any{
 		{want.Fields(), events[0].Fields()}, {made.Fields(), events[1].Fields()}, {(&engine.Event{ID: "empty"}).Fields(), events[2].Fields()},
-		{want.Node, events[0].Node}, {want.Failure, events[0].Failure},
+		{want.Node, events[0].Node}, {want.At, events[0].At}, {want.Failure, events[0].Failure},
 	} {
 		if diff := cmp.Diff(pair[0], pair[1], cmp.Comparer(sameData)); diff != "" {
 			t.Errorf("event (-want +got):\n%s", diff)
