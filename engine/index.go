@@ -77,9 +77,9 @@ func (x *indexer) value(i, depth int) int {
 		}
 		return end
 	case '{':
-		return x.fields(i+1, depth+1)
+		return x.inside(i+1, depth+1, '}')
 	case '[':
-		return x.items(i+1, depth+1)
+		return x.inside(i+1, depth+1, ']')
 	case 't':
 		return wordEnd(x.text, i, "true")
 	case 'f':
@@ -90,63 +90,26 @@ func (x *indexer) value(i, depth int) int {
 	return numberEnd(x.text, i)
 }
 
-// fields takes what follows the { of a map.
-func (x *indexer) fields(i, depth int) int {
+// inside takes what follows the opening bracket of a list or map, whose closing
+// one is end.
+func (x *indexer) inside(i, depth int, end byte) int {
 	text := x.text
 	if depth > deepest {
 		return -1
 	}
-	if i = x.space(i); i < len(text) && text[i] == '}' {
-		return i + 1
-	}
-	for {
-		if i = x.space(i); i >= len(text) || text[i] != '"' {
-			return -1
-		}
-		n := len(x.marks)
-		x.marks = append(x.marks, mark{at: uint32(i + 1)})
-		end, escaped, ascii := stringEnd(text, i+1)
-		if end < 0 {
-			return -1
-		}
-		if !ascii {
-			x.encoded(i, end)
-		}
-		x.escaped = x.escaped || escaped
-		if i = x.space(end); i >= len(text) || text[i] != ':' {
-			return -1
-		}
-		if i = x.value(x.space(i+1), depth); i < 0 {
-			return -1
-		}
-		x.marks[n].next = uint32(len(x.marks))
-		if i = x.space(i); i >= len(text) {
-			return -1
-		}
-		switch text[i] {
-		case ',':
-			i++
-		case '}':
-			return i + 1
-		default:
-			return -1
-		}
-	}
-}
-
-// items takes what follows the [ of a list.
-func (x *indexer) items(i, depth int) int {
-	text := x.text
-	if depth > deepest {
-		return -1
-	}
-	if i = x.space(i); i < len(text) && text[i] == ']' {
+	if i = x.space(i); i < len(text) && text[i] == end {
 		return i + 1
 	}
 	for {
 		i = x.space(i)
 		n := len(x.marks)
 		x.marks = append(x.marks, mark{at: uint32(i)})
+		if end == '}' {
+			x.marks[n].at++
+			if i = x.key(i); i < 0 {
+				return -1
+			}
+		}
 		if i = x.value(i, depth); i < 0 {
 			return -1
 		}
@@ -157,12 +120,32 @@ func (x *indexer) items(i, depth int) int {
 		switch text[i] {
 		case ',':
 			i++
-		case ']':
+		case end:
 			return i + 1
 		default:
 			return -1
 		}
 	}
+}
+
+// key takes a key and what is between it and its value.
+func (x *indexer) key(i int) int {
+	text := x.text
+	if i >= len(text) || text[i] != '"' {
+		return -1
+	}
+	end, escaped, ascii := stringEnd(text, i+1)
+	if end < 0 {
+		return -1
+	}
+	if !ascii {
+		x.encoded(i, end)
+	}
+	x.escaped = x.escaped || escaped
+	if i = x.space(end); i >= len(text) || text[i] != ':' {
+		return -1
+	}
+	return x.space(i + 1)
 }
 
 // encoded looks at how a string is encoded, if it has an end.
