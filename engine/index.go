@@ -57,7 +57,7 @@ var indexers = sync.Pool{New: func() any { return new(indexer) }}
 
 // free gives x back, without the text.
 func (x *indexer) free() {
-	const most = 64 << 10 // marks  that are kept for the next
+	const most = 64 << 10 // marks that are kept for the next
 	if cap(x.marks) > most {
 		x.marks = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -160,6 +161,26 @@ func TestAListThatWasDecodedIsRemembered(t *testing.T) {
 	if other := v.Field("b").Value(); !reflect.DeepEqual(other, []any{int64(3)}) {
 		t.Errorf("got %v", other)
 	}
+}
+
+func TestCopiesOfAPayloadAreReadAtOnce(t *testing.T) {
+	data := JSON([]byte(`{"a":{"b":"x\n"},"c":[1,2]}`))
+	want, err := decodeJSON([]byte(`{"a":{"b":"x\n"},"c":[1,2]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			v, ok := data.View()
+			text, _ := v.Field("a").Field("b").Text()
+			list := v.Field("c").Value()
+			if got, err := data.Value(); !ok || text != "x\n" || !reflect.DeepEqual(list, []any{int64(1), int64(2)}) || !reflect.DeepEqual(got, want) || err != nil {
+				t.Errorf("got %v, %q, %v, %v, %v", ok, text, list, got, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // sink keeps a result from being optimised away.

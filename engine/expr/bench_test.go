@@ -47,10 +47,24 @@ func BenchmarkTransform(b *testing.B) {
 	if diags := x.DecodeValue(v); diags != nil {
 		b.Fatal(diags)
 	}
-	for b.Loop() {
-		if _, err := x.Eval(e); err != nil {
-			b.Fatal(err)
-		}
+	for name, eval := range map[string]func() error{
+		"value": func() error {
+			_, err := x.Eval(e)
+			return err
+		},
+		"payload": func() error {
+			_, err := x.Data(e)
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := eval(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

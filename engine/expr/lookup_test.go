@@ -170,6 +170,30 @@ func TestAPayloadThatIsTooLargeIsNotWritten(t *testing.T) {
 	}
 }
 
+func TestAnEventThatIsFilteredOutTakesOneAllocation(t *testing.T) {
+	if slower > 1 {
+		t.Skip("the race detector has pools forget what they keep")
+	}
+	const runs = 200
+	for _, source := range []string{`data.event in ["a", "b"]`, `data.event == "a" || data.event == "b"`, `data.room.name startsWith "x" and data.n > 3`, `data.room.name matches "^x"`} {
+		c := MustCondition(source)
+		events := make([]*engine.Event, runs+1) // and one to warm up
+		for i := range events {
+			events[i] = event(`{"event":"c","room":{"name":"support-1"},"n":7}`)
+		}
+		i := 0
+		allocations := testing.AllocsPerRun(runs, func() {
+			if ok, err := c.True(events[i]); ok || err != nil {
+				t.Error(ok, err)
+			}
+			i++
+		})
+		if allocations > 1 {
+			t.Errorf("%s takes %v allocations", source, allocations)
+		}
+	}
+}
+
 func TestTheBodyOfARequestMayBeAPayload(t *testing.T) {
 	for _, body := range []string{`{"event":"x","n":{"m":[1]}}`, `{`, `"text"`} {
 		decoded, err := engine.JSON([]byte(body)).Value()
