@@ -230,7 +230,11 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 	default:
 		d.section.use(section)
 		go debug.FreeOSMemory()
-		d.log.Info("reloaded", "changes", changes.String())
+		reloaded := []any{"changes", changes.String()}
+		if changes.Listener {
+			reloaded = append(reloaded, "listen", d.engine.Address())
+		}
+		d.log.Info("reloaded", reloaded...)
 		if settings, _ := d.storeSettings(doc); settings != d.opened {
 			d.log.Warn("the store stays as it was: its section is read when flowd starts")
 		}
