@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
@@ -207,11 +206,21 @@ func (f *file) Close() error {
 // A portion is what of a batch goes to one file.
 type portion struct {
 	at     place
-	text   bytes.Buffer    // lines
+	text   []byte          // lines
 	ends   []int           // of the lines
 	events []*engine.Event // of the lines
 	failed engine.Failures
 	broken error // why the rest of it can't be written
+}
+
+var portions = sync.Pool{New: func() any { return new(portion) }}
+
+// free gives p back, which was flushed.
+func (p *portion) free() {
+	if cap(p.text) <= 1<<20 { // what a big batch needed is not kept
+		*p = portion{text: p.text, ends: p.ends, events: p.events}
+		portions.Put(p)
+	}
 }
 
 const (
@@ -221,18 +230,22 @@ const (
 
 func (f *file) Write(_ context.Context, batch []*engine.Event) error {
 	var failed engine.Failures
-	portions := map[place]*portion{}
+	byPlace := map[place]*portion{}
 	var order []*portion
+	var p *portion
 	for _, e := range batch {
 		at, err := f.place(e)
 		if err != nil {
 			failed = append(failed, engine.Failed{Event: e, Err: err})
 			continue
 		}
-		p := portions[at]
+		if p == nil || p.at != at {
+			p = byPlace[at]
+		}
 		if p == nil {
-			p = &portion{at: at}
-			portions[at] = p
+			p = portions.Get().(*portion)
+			p.at = at
+			byPlace[at] = p
 			order = append(order, p)
 		}
 		f.add(p, e)
@@ -240,6 +253,7 @@ func (f *file) Write(_ context.Context, batch []*engine.Event) error {
 	f.flushAll(order)
 	for _, p := range order {
 		failed = append(failed, p.failed...)
+		p.free()
 	}
 	if len(failed) > 0 {
 		return failed
@@ -261,18 +275,20 @@ func (f *file) place(e *engine.Event) (place, error) {
 
 // add adds the line of e to its portion.
 func (f *file) add(p *portion, e *engine.Event) {
-	start := p.text.Len()
-	if err := f.line(&p.text, e); err != nil {
-		p.text.Truncate(start)
+	start := len(p.text)
+	text, err := f.line(p.text, e)
+	if err != nil {
+		p.text = text[:start]
 		p.failed = append(p.failed, engine.Failed{Event: e, Err: err})
 		return
 	}
-	if line := p.text.Bytes()[start:]; !bytes.HasSuffix(line, []byte("\n")) {
-		p.text.WriteByte('\n')
+	if len(text) == start || text[len(text)-1] != '\n' {
+		text = append(text, '\n')
 	}
-	p.ends = append(p.ends, p.text.Len())
+	p.text = text
+	p.ends = append(p.ends, len(p.text))
 	p.events = append(p.events, e)
-	if p.text.Len() >= mostGathered {
+	if len(p.text) >= mostGathered {
 		f.flush(p)
 	}
 }
@@ -301,12 +317,12 @@ func (f *file) flush(p *portion) {
 	done := 0
 	if p.broken == nil && len(p.events) > 0 {
 		a := f.pool.use(p.at)
-		done, p.broken = a.write(lines{p.text.Bytes(), p.ends}, settings{f.config.Rotate, f.config.Fsync})
+		done, p.broken = a.write(lines{p.text, p.ends}, settings{f.config.Rotate, f.config.Fsync})
 		f.pool.done(a)
 	}
 	for _, e := range p.events[done:] {
 		p.failed = append(p.failed, engine.Failed{Event: e, Err: p.broken})
 	}
-	p.text.Reset()
-	p.ends, p.events = p.ends[:0], p.events[:0]
+	clear(p.events)
+	p.text, p.ends, p.events = p.text[:0], p.ends[:0], p.events[:0]
 }

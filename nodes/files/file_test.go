@@ -320,6 +320,7 @@ func BenchmarkFile(b *testing.B) {
 			}
 			defer sink.(io.Closer).Close()
 			batch := events(strings.Split(strings.TrimSpace(strings.Repeat(`{"room":"support-1","n":1} `, 256)), " ")...)
+			b.ReportAllocs()
 			for b.Loop() {
 				if err := sink.Write(b.Context(), batch); err != nil {
 					b.Fatal(err)

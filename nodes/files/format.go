@@ -1,83 +1,68 @@
 package files
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/flowd/flowd/engine"
 )
 
-// line writes what the file gets of e.
-func (f *file) line(to *bytes.Buffer, e *engine.Event) error {
+// line appends what the file gets of e.
+func (f *file) line(dst []byte, e *engine.Event) ([]byte, error) {
 	if f.config.Format == "cloudevents" {
-		return writeCloudEvent(to, e)
+		return appendCloudEvent(dst, e)
 	}
 	data := e.Data
 	if f.config.Line.IsSet() {
 		v, err := f.config.Line.Eval(e)
 		if err != nil {
-			return err
+			return dst, err
 		}
 		data = engine.Value(v)
 	}
 	if f.config.Format == "text" {
-		return writeText(to, data)
+		return appendText(dst, data)
 	}
-	return writeJSON(to, data)
+	return appendJSON(dst, data)
 }
 
-// writeJSON writes data on one line. It comes as it was sent, but for line
+// appendJSON appends data on one line. It comes as it was sent, but for line
 // ends and spaces between its tokens.
-func writeJSON(to *bytes.Buffer, data engine.Data) error {
-	raw, err := data.Bytes()
+func appendJSON(dst []byte, data engine.Data) ([]byte, error) {
+	dst, err := data.AppendJSON(dst)
 	if err != nil {
-		return err
+		err = engine.Permanent(err)
 	}
-	if err := json.Compact(to, raw); err != nil {
-		return engine.Permanent(fmt.Errorf("the data is not JSON: %w", err))
-	}
-	return nil
+	return dst, err
 }
 
-// writeText writes data as text: nothing for null, JSON for a list or a map.
-func writeText(to *bytes.Buffer, data engine.Data) error {
+// appendText appends data as text: nothing for null, JSON for a list or a map.
+func appendText(dst []byte, data engine.Data) ([]byte, error) {
 	v, err := data.Value()
 	if err != nil {
-		return engine.Permanent(err)
+		return dst, engine.Permanent(err)
 	}
 	switch v := v.(type) {
 	case nil:
-		return nil
+		return dst, nil
 	case string:
-		to.WriteString(v)
-		return nil
+		return append(dst, v...), nil
 	}
-	return writeJSON(to, data)
+	return appendJSON(dst, data)
 }
 
-// writeCloudEvent writes e in the JSON format of CloudEvents 1.0 (spec
+// appendCloudEvent appends e in the JSON format of CloudEvents 1.0 (spec
 // c2845a4, json-format.md).
-func writeCloudEvent(to *bytes.Buffer, e *engine.Event) error {
-	raw, err := e.Data.Bytes()
+func appendCloudEvent(dst []byte, e *engine.Event) ([]byte, error) {
+	dst = engine.AppendText(append(dst, `{"specversion":"1.0","id":`...), e.ID)
+	dst = engine.AppendText(append(dst, `,"source":`...), e.Source)
+	dst = engine.AppendText(append(dst, `,"type":`...), e.Type)
+	if e.Subject != "" {
+		dst = engine.AppendText(append(dst, `,"subject":`...), e.Subject)
+	}
+	dst, err := e.Time.AppendText(append(dst, `,"time":"`...))
 	if err != nil {
-		return err
+		return dst, engine.Permanent(fmt.Errorf("the time can't be written: %w", err))
 	}
-	if !json.Valid(raw) {
-		return engine.Permanent(errors.New("the data is not JSON"))
-	}
-	enc := json.NewEncoder(to)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(struct {
-		SpecVersion     string          `json:"specversion"`
-		ID              string          `json:"id"`
-		Source          string          `json:"source"`
-		Type            string          `json:"type"`
-		Subject         string          `json:"subject,omitempty"`
-		Time            time.Time       `json:"time"`
-		DataContentType string          `json:"datacontenttype"`
-		Data            json.RawMessage `json:"data"`
-	}{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time, "application/json", raw})
+	dst, err = appendJSON(append(dst, `","datacontenttype":"application/json","data":`...), e.Data)
+	return append(dst, '}'), err
 }

@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/flowd/flowd/engine"
 )
@@ -64,17 +62,19 @@ func (f Format) event(text []byte) *engine.Event {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	if !json.Valid(text) {
-		now := time.Now()
-		return &engine.Event{
-			Data:    engine.Value(strings.ToValidUTF8(string(text), "\uFFFD")),
-			Failure: &engine.Failure{Message: "the line is not JSON", Attempts: 1, First: now, Last: now},
-		}
+	data := engine.JSON(bytes.Clone(text))
+	if !data.IsUTF8() {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+		data = engine.JSON(text)
 	}
-	if utf8.Valid(text) {
-		return &engine.Event{Data: engine.JSON(bytes.Clone(text))}
+	if data.Valid() {
+		return &engine.Event{Data: data}
 	}
-	return &engine.Event{Data: engine.JSON(bytes.ToValidUTF8(text, []byte("\uFFFD")))}
+	now := time.Now()
+	return &engine.Event{
+		Data:    engine.Value(string(text)),
+		Failure: &engine.Failure{Message: "the line is not JSON", Attempts: 1, First: now, Last: now},
+	}
 }
 
 // A series names the lines of one stream.

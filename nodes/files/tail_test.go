@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -635,6 +636,24 @@ func TestAPatternThatIsNoneIsAMistake(t *testing.T) {
 	}
 	if _, err := filepath.Match(Tail.Default.Path, ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// BenchmarkTail is the cost of a line of JSON, from the file to the inlet.
+func BenchmarkTail(b *testing.B) {
+	const line = `{"event":"participant_joined","room":{"name":"support-1042","metadata":"訪問予約"},"participant":{"identity":"user-77"}}` + "\n"
+	path := in(b.TempDir(), "a.jsonl")
+	if err := os.WriteFile(path, []byte(strings.Repeat(line, b.N)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	t := tailOf(path, once, asJSON).(*tail)
+	t.env = &engine.Env{Log: slog.New(slog.DiscardHandler), Checkpoints: &enginetest.Checkpoints{}}
+	var got countingInlet
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	if err := t.Run(b.Context(), &got); err != nil || got.n != b.N {
+		b.Fatalf("%d lines, %v", got.n, err)
 	}
 }
 
