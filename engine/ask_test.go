@@ -245,6 +245,17 @@ func TestARequestThatWaitsForASinkThatIsDownWhenTheEngineEndsIsToldToComeAgain(t
 	}
 }
 
+// askAt asks, and returns when a sink that is down has the event, with a function
+// that waits for the answer.
+func (r *running) askAt(t *testing.T, sink, id string) (answered func()) {
+	t.Helper()
+	r.failWith(down(sink))
+	var asked sync.WaitGroup
+	asked.Go(func() { post(t, "http://"+r.Address()+"/in/ask", id) })
+	r.waitFailed(t, sink)
+	return asked.Wait
+}
+
 func TestARequestThatAReloadFindsOnItsWayGoesOnWhereItStands(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	yaml := func(at string) string {
@@ -254,14 +265,10 @@ flows: {f: {nodes: [{web: /in}, {collect: before}, {collect: %s, id: at}, reply:
 `, at)
 	}
 	r := start(t, yaml("old"))
-	address := r.Address()
-	r.failWith(down("old"))
-	var asked sync.WaitGroup
-	asked.Go(func() { post(t, "http://"+address+"/in/ask", "1") })
-	r.waitFailed(t, "old")
+	answered := r.askAt(t, "old", "1")
 	r.apply(t, yaml("new"))
 	want(t, r.wait(t, "answered", 1), "1")
-	asked.Wait()
+	answered()
 	want(t, r.ids("new"), "1")
 	want(t, r.ids("before"), "1") // which has had it
 }
@@ -275,14 +282,10 @@ flows: {f: {nodes: [{web: /in}, {collect: before}, %s reply: answered]}}
 `, more)
 	}
 	r := start(t, yaml("{collect: at, id: at},"))
-	address := r.Address()
-	r.failWith(down("at"))
-	var asked sync.WaitGroup
-	asked.Go(func() { post(t, "http://"+address+"/in/ask", "1") })
-	r.waitFailed(t, "at")
+	answered := r.askAt(t, "at", "1")
 	r.apply(t, yaml(""))
 	want(t, r.wait(t, "answered", 1), "1")
-	asked.Wait()
+	answered()
 }
 
 func TestARequestThatIsOnItsWayWhenTheEngineEndsGoesOnWhereItStoodWithTheNext(t *testing.T) {
@@ -293,13 +296,9 @@ server: {listen: 127.0.0.1:0}
 flows: {f: {nodes: [{web: /in}, {collect: before}, {collect: at, id: at}, {reply: answered}, collect: behind]}}
 `
 	r := startOn(t, dir, yaml, io.Discard)
-	address := r.Address()
-	r.failWith(down("at"))
-	var asked sync.WaitGroup
-	asked.Go(func() { post(t, "http://"+address+"/in/ask", "late") })
-	r.waitFailed(t, "at")
+	answered := r.askAt(t, "at", "late")
 	r.stop()
-	asked.Wait()
+	answered()
 	r = startOn(t, dir, yaml, io.Discard)
 	want(t, r.wait(t, "behind", 1), "late")
 	want(t, r.ids("at"), "late")
