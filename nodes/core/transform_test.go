@@ -147,18 +147,18 @@ func FuzzField(f *testing.F) {
 		value := expr.MustExpr(`"new"`)
 		set.set(at, &value)
 		remove.at(at).removed = true
-		if changed, err := set.apply(&engine.Event{}, data); err == nil {
-			got, err := changed.Value()
-			for _, name := range at {
-				m, _ := got.(map[string]any)
-				got = m[name]
-			}
-			if got != "new" || err != nil {
-				t.Errorf("%s of %s is %v, %v after it was set", path, payload, got, err)
+		changed, err := set.apply(&engine.Event{}, data)
+		if want, ok := with(v, at, "new"); ok != (err == nil) {
+			t.Errorf("setting %s of %s: %v", path, payload, err)
+		} else if ok {
+			if got, err := changed.Value(); !reflect.DeepEqual(got, want) || err != nil {
+				t.Errorf("%s with %s is %v, %v, want %v", payload, path, got, err, want)
 			}
 		}
-		changed, err := remove.apply(&engine.Event{}, data)
-		if err != nil {
+		if v, err = data.Value(); err != nil {
+			t.Fatal(err)
+		}
+		if changed, err = remove.apply(&engine.Event{}, data); err != nil {
 			t.Fatal(err)
 		}
 		got, err := changed.Value()
@@ -166,6 +166,22 @@ func FuzzField(f *testing.F) {
 			t.Errorf("%s without %s is %v, %v, want %v", payload, path, got, err, want)
 		}
 	})
+}
+
+// with is a value with a field set, if it can be.
+func with(v any, at field, to any) (any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		return nil, false
+	}
+	if m == nil {
+		m = map[string]any{}
+	}
+	if ok = true; len(at) > 1 {
+		to, ok = with(m[at[0]], at[1:], to)
+	}
+	m[at[0]] = to
+	return m, ok
 }
 
 // without is a value without a field.
