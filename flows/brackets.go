@@ -219,5 +219,8 @@ func (p *proofreader) noComma(b bracket) *fault {
 		}
 		to = p.pos
 	}
+	if p.src.at(p.pos) == '{' && p.src.at(p.pos+1) == '{' {
+		return &fault{min(from, p.pos), p.pos + 2, "text with {{ in it must be in quotes", `write "… {{ … }}"`}
+	}
 	return &fault{from, to, "a comma is missing", "or, if this is text, put all of it in quotes"}
 }
