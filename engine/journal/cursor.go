@@ -13,7 +13,7 @@ type place struct {
 	committed engine.Offset
 	reader    *cursor
 	seen      engine.Offset // how far the reader has come, as far as is known
-	orphan    bool // nobody wants it any more
+	orphan    bool          // nobody wants it any more
 }
 
 // A cursor reads a flow's log.
