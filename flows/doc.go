@@ -19,7 +19,8 @@
 //     tells people what may be configured.
 //   - write.go writes values without their secrets, which redact.go knows by
 //     their form.
-//   - diagnostic.go shows mistakes, nearest.go knows what was meant.
+//   - diagnostic.go shows mistakes, hide.go without the secrets on their lines;
+//     nearest.go knows what was meant.
 //   - watch.go tells when a document is another.
 //
 // # Invariants
@@ -33,7 +34,8 @@
 //  3. What ${…} stands for is text. It never changes the shape of a document,
 //     and no message tells it.
 //  4. Values don't change once [Load] or [ParseValue] has returned. Aliases
-//     share them.
+//     share them. What [Decode] finds to be secret is noted with the file, for
+//     diagnostics that are shown later.
 //  5. Time and memory are bounded by the size of the files, which is bounded:
 //     aliases may stand for no more than a hundred thousand values.
 //  6. The proofreader is asked only about what yaml.v3 refuses, and never claims
