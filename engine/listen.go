@@ -174,7 +174,10 @@ func (l *listener) serve(log *slog.Logger) {
 }
 
 // handover is how long a listener goes on beside the next one that overlaps with
-// it: who came to it last must not find it gone.
+// it: who came to it last must not find it gone. When the next one is the wider,
+// :8080 behind 127.0.0.1:8080, people still come to this one up to its end, and
+// the last of them may be cut off before they are accepted: no system hands
+// those over. Nothing of theirs was acknowledged.
 const handover = 100 * time.Millisecond
 
 // answerGrace is the time for answers to those who waited for too long.
