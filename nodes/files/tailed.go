@@ -35,7 +35,7 @@ type tailed struct {
 // So much is read at a time, at least and at most.
 const (
 	leastRead = 512
-	mostRead  = 64 << 10
+	mostRead  = 128 << 10
 )
 
 // An arrival is how a file came to be read. It matters where the file has no
