@@ -104,7 +104,7 @@ type payload struct {
 
 // decoded is a value inside a payload that was decoded, in a list of all.
 type decoded struct {
-	mark  int // in the index; 0 is the whole payload
+	mark  int // in the index; 0 is the whole payload, and ^mark the names of a map
 	value any
 	err   error // of the whole payload
 	next  *decoded

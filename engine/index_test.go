@@ -135,6 +135,22 @@ func TestTheLastOfFieldsOfOneNameCounts(t *testing.T) {
 	}
 }
 
+func TestNamesWithEscapesAreDecodedOnce(t *testing.T) {
+	const fields = 1000
+	v, _ := JSON([]byte("{" + strings.Repeat(`"\u0061":1,`, fields) + `"\u0062":{"b":2,"\u0063":3}}`)).View()
+	if got := v.Field("b").Field("c").Value(); got != int64(3) {
+		t.Fatalf("got %v", got)
+	}
+	allocations := testing.AllocsPerRun(10, func() {
+		if v.Field("a").Value() != int64(1) || v.Field("none") != (View{}) || v.Field("b").Field("b").Value() != int64(2) {
+			t.Fatal("the fields are not found")
+		}
+	})
+	if allocations > fields/100 {
+		t.Errorf("three lookups take %v allocations", allocations)
+	}
+}
+
 func TestAPartIsWrittenAsItWasSent(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":1.0}`:                           `1.0`,

@@ -36,7 +36,10 @@ func (v View) Field(name string) View {
 		return View{}
 	}
 	if v.p.escaped || !isPlain(name) {
-		return v.decodedField(name)
+		if i, ok := v.names()[name]; ok {
+			return v.child(i)
+		}
+		return View{}
 	}
 	text, marks := v.p.raw, v.p.marks
 	hit, behind := 0, 0
@@ -52,14 +55,19 @@ func (v View) Field(name string) View {
 	return View{v.p, hit, valueAt(text, behind)}
 }
 
-// decodedField is Field with every key decoded.
-func (v View) decodedField(name string) (found View) {
-	for i := range v.inside() {
-		if v.key(i) == name {
-			found = v.child(i)
-		}
+// names are the marks of the fields of a map by their names, which are decoded
+// once.
+func (v View) names() map[string]int {
+	at := ^v.mark // which no value has
+	if d := v.p.decoded(at); d != nil {
+		return d.value.(map[string]int)
 	}
-	return found
+	names := make(map[string]int, v.count())
+	for i := range v.inside() {
+		names[v.key(i)] = i
+	}
+	v.p.remember(&decoded{mark: at, value: names})
+	return names
 }
 
 // isPlain reports whether a field of that name is the same bytes in every text

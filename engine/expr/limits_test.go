@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"runtime"
@@ -67,6 +68,12 @@ var hostile = []string{
 	`fromJSON(data.digits)`,
 	`map(1..1000, fromJSON(data.digits))`,
 	`fromJSON(repeat("[", 1000000))`,
+
+	// A number that is too large, which is its text.
+	`map(1..100000, data.large)`,
+	`map(1..100000, ({n: data.large}))`,
+	`map(1..100000, data.large == #)`,
+	`map(1..100000, data.large in [1, 2])`,
 
 	// Loops in loops over lists of the payload.
 	`all(data.numbers, all(data.numbers, all(data.numbers, true)))`,
@@ -178,6 +185,7 @@ func bigPayload() *engine.Event {
 	raw, err := engine.AppendJSON(nil, map[string]any{
 		"numbers": numbers, "other": other, "map": m,
 		"text": strings.Repeat("a", n), "same": strings.Clone(strings.Repeat("a", n)), "spaces": strings.Repeat(" ", n),
+		"large":  json.Number(strings.Repeat("1", n)),
 		"digits": "[" + strings.Repeat("0,", n) + "0]", "base64": strings.Repeat("YWFh", n/4), "zeros": strings.Repeat("0", n),
 		"pattern": "((a{10}){10}){9}", "evil": strings.Repeat("(a?){100}", 400),
 		"classes": "(?i)" + strings.Repeat(`\pL`, 200), "folded": "(?i)" + strings.Repeat(`[\x{42}-\x{1e942}]`, 200),

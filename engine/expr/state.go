@@ -114,6 +114,7 @@ func (s *state) norm(v any) any {
 func (s *state) convert(v any) any {
 	switch v := v.(type) {
 	case json.Number:
+		s.spend(len(v) / 2) // one that is too large is read at each use
 		if n, err := v.Int64(); err == nil {
 			return n
 		}
@@ -183,6 +184,7 @@ func (s *state) plain(v any, depth int) any {
 	case nil, bool, int64:
 		return v
 	case json.Number:
+		s.hold(1, len(v))
 		return s.norm(v)
 	case string:
 		s.hold(1, len(v))

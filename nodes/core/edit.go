@@ -91,20 +91,27 @@ func (x *edit) append(b []byte, was engine.View, e *engine.Event) ([]byte, error
 		}
 	}
 	b = append(b, '{')
+	var few [8]engine.View
+	fields := few[:0] // those of names: which of several of a name counts
+	for _, name := range x.names {
+		fields = append(fields, was.Field(name))
+	}
 	var err error
 	for name, field := range was.All() {
-		switch inner := x.inside[name]; {
-		case inner == nil:
+		i, named := slices.BinarySearch(x.names, name)
+		if !named {
 			b = field.AppendJSON(appendName(b, name))
-		case !inner.removed && field == was.Field(name): // which of several of its name counts
+			continue
+		}
+		if inner := x.inside[name]; !inner.removed && field == fields[i] {
 			if b, err = inner.append(appendName(b, name), field, e); err != nil {
 				return b, fmt.Errorf("in %s: %w", name, err)
 			}
 		}
 	}
-	for _, name := range x.names {
+	for i, name := range x.names {
 		inner := x.inside[name]
-		if !inner.sets || inner.removed || was.Field(name) != (engine.View{}) {
+		if !inner.sets || inner.removed || fields[i] != (engine.View{}) {
 			continue
 		}
 		if b, err = inner.append(appendName(b, name), engine.View{}, e); err != nil {
