@@ -149,11 +149,11 @@ func (r *running) printed() []map[string]any {
 }
 
 // within waits until something is so.
-func (r *running) within(limit time.Duration, what string, is func() bool) {
+func (r *running) within(what string, is func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(limit); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.Fatalf("not within %v: %s", limit, what)
+			r.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (d *daemon) stop() int {
 	d.signal(syscall.SIGTERM)
 	select {
 	case <-d.exited:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		d.t.Fatal("flowd does not stop at SIGTERM")
 	}
 	return d.cmd.ProcessState.ExitCode()

@@ -64,7 +64,7 @@ func recovers(d *daemon, l *ledger) {
 		return status == http.StatusOK
 	})
 	l.ack(parcel{ID: "after"})
-	if lost := l.drained(10*time.Second, "/f", func(parcel) bool { return true }); lost > 0 {
+	if lost := l.drained(time.Minute, "/f", func(parcel) bool { return true }); lost > 0 {
 		d.t.Errorf("%d of %d events are lost", lost, len(l.acknowledged()))
 	}
 }
@@ -168,7 +168,7 @@ func failDisk(t *testing.T, kind string, every int64) {
 		}
 	}
 	clients.end()
-	if lost := l.drained(10*time.Second, "/f", func(parcel) bool { return true }); lost > 0 {
+	if lost := l.drained(time.Minute, "/f", func(parcel) bool { return true }); lost > 0 {
 		t.Errorf("%d of %d events are lost after %d faults", lost, len(l.acknowledged()), failed.Load())
 	}
 	cancel()

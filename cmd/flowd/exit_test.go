@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -81,12 +80,7 @@ func TestASinkThatHangsIsWaitedForNoLongerThanTheDrain(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer sink.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := freeAddress(t)
 	document := "admin: {listen: ''}\nflows: {f: {nodes: [webhook: /in, http: '" + sink.URL + "']}}"
 	if err := os.WriteFile("flows.yaml", []byte(document), 0o600); err != nil {
 		t.Fatal(err)
