@@ -227,7 +227,7 @@ func ShapeOf(v any) Shape {
 		return Shape{Kinds: CanBeBool}
 	case string:
 		return OneOf(v)
-	case int64, float64:
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr, float32, float64:
 		return Shape{Kinds: CanBeNumber}
 	case []any:
 		list := Shape{Kinds: CanBeList}
