@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"html"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/flows"
@@ -234,7 +237,6 @@ const (
 	gapX, gapY = 64, 20
 	marginSVG  = 24
 	titleSVG   = 30
-	letter     = 8 // width of a character, about
 )
 
 var colours = map[string]string{"source": "#d9f2e3", "processor": "#e3ecfb", "sink": "#fbe9d0", "unknown": "#f5d5d5"}
@@ -244,19 +246,40 @@ func drawSVG(w io.Writer, drawings []*drawing) {
 	var body strings.Builder
 	width, y := 0, marginSVG
 	for _, d := range drawings {
-		x, rows := d.columns()
+		ways, rows := d.ways()
+		x, ends := d.columns(ways)
+		width = max(width, marginSVG+textWidth(d.name))
 		fmt.Fprintf(&body, `<text x="%d" y="%d" font-weight="bold">%s</text>`+"\n", marginSVG, y+14, html.EscapeString(d.name))
 		top := y + titleSVG
-		for _, e := range d.edges {
-			x1, y1 := x[e.from.layer]+e.from.width(), top+e.from.row*(boxHeight+gapY)+boxHeight/2
-			x2, y2 := x[e.to.layer], top+e.to.row*(boxHeight+gapY)+boxHeight/2
-			bend := max(gapX/2, (x2-x1)/2)
-			fmt.Fprintf(&body, `<path d="M%d,%d C%d,%d %d,%d %d,%d" fill="none" stroke="#667" marker-end="url(#arrow)"/>`+"\n",
-				x1, y1, x1+bend, y1, x2-bend, y2, x2, y2)
-			if e.port != "" {
-				fmt.Fprintf(&body, `<text x="%d" y="%d" font-size="11" fill="#667">%s</text>`+"\n", x1+6, y1-5, html.EscapeString(e.port))
+		middle := func(row int) int { return top + row*(boxHeight+gapY) + boxHeight/2 }
+		var labels strings.Builder // over all lines
+		for _, w := range ways {
+			atX, atY := x[w.from.layer]+w.from.width(), middle(w.from.row)
+			fmt.Fprintf(&body, `<path d="M%d,%d`, atX, atY)
+			for layer := w.from.layer + 1; layer <= w.to.layer; layer++ {
+				toX, toY := x[layer], middle(w.row)
+				if layer == w.to.layer {
+					toY = middle(w.to.row)
+				}
+				begin := ends[layer-1]
+				if begin > atX {
+					fmt.Fprintf(&body, ` L%d,%d`, begin, atY)
+				}
+				bend := (begin + toX) / 2
+				fmt.Fprintf(&body, ` C%d,%d %d,%d %d,%d`, bend, atY, bend, toY, toX, toY)
+				if layer == w.from.layer+1 && w.port != "" {
+					fmt.Fprintf(&labels, `<text x="%d" y="%d" font-size="11" fill="#667" text-anchor="middle" stroke="#fff" stroke-width="4" paint-order="stroke">%s</text>`+"\n",
+						begin+(toX-begin)*55/100, atY+(toY-atY)*65/100-5, html.EscapeString(w.port))
+				}
+				atX, atY = toX, toY
 			}
+			if w.to.layer <= w.from.layer { // a loop, which is a mistake
+				toX, toY := x[w.to.layer], middle(w.to.row)
+				fmt.Fprintf(&body, ` C%d,%d %d,%d %d,%d`, atX+gapX, atY, toX-gapX, toY, toX, toY)
+			}
+			fmt.Fprint(&body, `" fill="none" stroke="#667" marker-end="url(#arrow)"/>`+"\n")
 		}
+		body.WriteString(labels.String())
 		for _, b := range d.boxes {
 			bx, by := x[b.layer], top+b.row*(boxHeight+gapY)
 			fmt.Fprintf(&body, `<rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#667"/>`+"\n", bx, by, b.width(), boxHeight, colours[b.kind])
@@ -272,20 +295,73 @@ func drawSVG(w io.Writer, drawings []*drawing) {
 	fmt.Fprintln(w, "</svg>")
 }
 
-func (b *box) width() int { return max(64, len([]rune(b.label()))*letter+24) }
+func (b *box) width() int { return max(64, textWidth(b.label())+24) }
 
-// columns are where the layers begin, and how many rows the widest has.
-func (d *drawing) columns() (x map[int]int, rows int) {
-	widest, last := map[int]int{}, 0
+// textWidth is how wide a text is at most, about.
+func textWidth(text string) int {
+	width := 0
+	for _, r := range text {
+		switch {
+		case r >= 0x1100 || strings.ContainsRune("MWmw@%", r):
+			width += 14
+		case unicode.IsUpper(r):
+			width += 11
+		default:
+			width += 8
+		}
+	}
+	return width
+}
+
+// A way is an arrow of the picture: all edges from one box to another.
+type way struct {
+	edge
+	row int // of the layers that it passes, where no box is
+}
+
+// ways are the arrows, and how many rows they and the boxes take.
+func (d *drawing) ways() (ways []*way, rows int) {
+	used := map[int]int{} // by layer
+	for _, b := range d.boxes {
+		used[b.layer] = max(used[b.layer], b.row+1)
+	}
+	for _, e := range d.edges {
+		same := slices.IndexFunc(ways, func(w *way) bool { return w.from == e.from && w.to == e.to })
+		if same >= 0 {
+			ways[same].port += ", " + cmp.Or(e.port, "out")
+			continue
+		}
+		w := &way{edge: e}
+		for layer := e.from.layer + 1; layer < e.to.layer; layer++ {
+			w.row = max(w.row, used[layer])
+		}
+		for layer := e.from.layer + 1; layer < e.to.layer; layer++ {
+			used[layer] = w.row + 1
+		}
+		ways = append(ways, w)
+	}
+	for _, n := range used {
+		rows = max(rows, n)
+	}
+	return ways, rows
+}
+
+// columns are where the layers begin and end. Behind each is room for the ports
+// that lead out of it.
+func (d *drawing) columns(ways []*way) (begins, ends map[int]int) {
+	widest, gap, last := map[int]int{}, map[int]int{}, 0
 	for _, b := range d.boxes {
 		widest[b.layer] = max(widest[b.layer], b.width())
-		rows, last = max(rows, b.row+1), max(last, b.layer)
+		last = max(last, b.layer)
 	}
-	x = map[int]int{}
+	for _, w := range ways {
+		gap[w.from.layer] = max(gap[w.from.layer], textWidth(w.port)+24)
+	}
+	begins, ends = map[int]int{}, map[int]int{}
 	at := marginSVG
 	for layer := 0; layer <= last; layer++ {
-		x[layer] = at
-		at += widest[layer] + gapX
+		begins[layer], ends[layer] = at, at+widest[layer]
+		at = ends[layer] + max(gapX, gap[layer])
 	}
-	return x, rows
+	return begins, ends
 }
