@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-resty/resty/v2"
-
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/expr"
 	"github.com/flowd/flowd/flows"
@@ -197,9 +195,10 @@ func (t *TLS) Validate(report flows.Report) {
 type httpSink struct {
 	HTTPConfig
 	target    target
-	headers   []header
-	signature *signature // nil if requests are not signed
-	client    *resty.Client
+	header    http.Header // of all requests
+	headers   []header    // of each
+	signature *signature  // nil if requests are not signed
+	transport http.RoundTripper
 	slots     chan struct{} // one for each request under way
 }
 
@@ -209,6 +208,7 @@ func newHTTP(c HTTPConfig) (engine.Sink, error) {
 	if s.target, err = parseTarget(c.URL); err != nil {
 		return nil, err
 	}
+	s.header = c.fixedHeader()
 	if c.Sign != nil {
 		keys, err := standardKeys(c.Sign.Secret)
 		if err != nil {
@@ -224,8 +224,8 @@ func newHTTP(c HTTPConfig) (engine.Sink, error) {
 
 // Close gives the connections back.
 func (s *httpSink) Close() error {
-	if s.client != nil {
-		s.client.GetClient().CloseIdleConnections()
+	if t, ok := s.transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
 	}
 	return nil
 }
