@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -229,21 +230,8 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, Text(http.StatusNotFound, "no source takes this path"))
 		return
 	}
-	allowed := map[string]bool{}
-	var takers []*binding
-	for _, b := range found {
-		method := b.Method
-		if method == "" {
-			method = http.MethodPost
-		}
-		if allowed[method] = true; method == r.Method {
-			takers = append(takers, b)
-		}
-	}
-	if len(takers) == 0 {
-		a := Text(http.StatusMethodNotAllowed, "this method is not taken here")
-		a.Header.Set("Allow", strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
-		write(w, a)
+	if !slices.ContainsFunc(found, func(b *binding) bool { return b.Method == r.Method }) {
+		write(w, notAllowed(found))
 		return
 	}
 	body, refusal := l.read(w, r)
@@ -252,13 +240,27 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var worst Answer
-	for i, b := range takers {
-		answer := b.serve(r, body)
-		if i == 0 || answer.Status > worst.Status {
+	for _, b := range found {
+		if b.Method != r.Method {
+			continue
+		}
+		if answer := b.serve(r, body); answer.Status > worst.Status {
 			worst = answer
 		}
 	}
 	write(w, worst)
+}
+
+// notAllowed answers a request with a method that none of the bindings takes.
+func notAllowed(found []*binding) Answer {
+	var methods []string
+	for _, b := range found {
+		methods = append(methods, b.Method)
+	}
+	slices.Sort(methods)
+	a := Text(http.StatusMethodNotAllowed, "this method is not taken here")
+	a.Header.Set("Allow", strings.Join(slices.Compact(methods), ", "))
+	return a
 }
 
 // hold returns the bindings of a path, whose owners are not closed until they
@@ -285,9 +287,22 @@ func release(held []*binding) {
 	}
 }
 
+// maxAhead is the largest body that room is made for before it is there: a
+// sender may promise more than it sends.
+const maxAhead = 64 << 10
+
+// read returns the body in memory of its own, so that who is given it can keep
+// it.
 func (l *listener) read(w http.ResponseWriter, r *http.Request) ([]byte, *Answer) {
 	limit := l.manner.Load().maxBody
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body []byte
+	var err error
+	if n := r.ContentLength; 0 <= n && n <= min(limit, maxAhead) {
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	}
 	var tooLarge *http.MaxBytesError
 	var refusal Answer
 	switch {
@@ -337,6 +352,7 @@ func routesOf(flows []*flow) *routes {
 				continue
 			}
 			for _, route := range router.Routes(f.inlet(n.id)) {
+				route.Method = cmp.Or(route.Method, http.MethodPost)
 				table[route.Path] = append(table[route.Path], &binding{route, n.part})
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // A Route is a path on which a [Router] takes requests. The engine has read
@@ -15,7 +16,9 @@ type Route struct {
 	Path   string // exact, or with a trailing slash everything below it
 	Method string // POST if empty
 	Alone  bool   // no other source may take the path: the sender acts on the answer
-	Serve  func(r *http.Request, body []byte) Answer
+	// Serve may keep body, as an event does, but not change it: other sources
+	// of the path are given it too.
+	Serve func(r *http.Request, body []byte) Answer
 }
 
 // An Answer answers an HTTP request. The zero Answer is an empty 200.
@@ -73,12 +76,22 @@ var credential = map[string]bool{
 	"Authorization": true, "Proxy-Authorization": true, "Cookie": true,
 }
 
+// lower is a header's name in lower case. Those that come with most requests
+// are not written anew for each.
 func lower(name string) string {
-	b := []byte(name)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
+	if known, ok := lowered[name]; ok {
+		return known
 	}
-	return string(b)
+	return strings.ToLower(name)
 }
+
+var lowered = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"accept", "accept-encoding", "accept-language", "connection", "content-encoding", "content-length", "content-type", "forwarded",
+		"traceparent", "tracestate", "user-agent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id",
+	} {
+		names[http.CanonicalHeaderKey(name)] = name
+	}
+	return names
+}()
