@@ -38,16 +38,22 @@ var walks = sync.Pool{New: func() any { return new(walk) }}
 // walk returns what the data of a body is and what it is about, or false.
 func (p payload) walk(body []byte) (data []byte, a about, ok bool) {
 	w := walks.Get().(*walk)
-	defer walks.Put(w)
-	*w = walk{payload: p, in: body, out: w.out[:0], path: w.path[:0], keys: w.keys[:0]}
+	defer w.free()
+	w.payload, w.in = p, body
 	if !w.message(eventMessage()) || w.event == "" {
 		return nil, about{}, false
 	}
 	if w.space(); len(w.in) > 0 {
 		return nil, about{}, false
 	}
-	w.in = nil
 	return bytes.Clone(w.out), w.about, true
+}
+
+// free gives back what the next walk can use. It lets go of the body.
+func (w *walk) free() {
+	clear(w.keys[:cap(w.keys)])
+	*w = walk{out: w.out[:0], path: w.path[:0], keys: w.keys[:0]}
+	walks.Put(w)
 }
 
 // message copies an object and puts the zeros back that it leaves out.
