@@ -10,8 +10,8 @@ import (
 // takes meanwhile waits on disk, not in memory.
 var deadReceiver = workload{
 	name: "W2-dead", about: "the same with a receiver that is dead for a while", events: 100_000, once: true,
-	columns: []column{{"accepted/s", 0, false}, {"p99 ms", 2, false}, {"MB before", 0, false}, {"MB while dead", 0, false},
-		{"MB after", 0, false}, {"caught up s", 1, false}},
+	columns: []column{{"accepted/s", 0, false}, {"p99 ms", 2, false}, {"MB before", 0, false}, {"MB when it dies", 0, false},
+		{"MB at its end", 0, false}, {"MB after", 0, false}, {"caught up s", 1, false}},
 	prepare: func(ctx context.Context, b *bench) ([]program, error) {
 		r, err := b.newRelay(ctx)
 		if err != nil {
@@ -50,7 +50,8 @@ func (r *relay) dead(ctx context.Context) ([]float64, error) {
 		return nil, err
 	}
 	taken := to.count.Load()
-	meanwhile := p.most(ctx, r.bench.dead)
+	early := p.most(ctx, r.bench.dead/2)
+	late := p.most(ctx, r.bench.dead/2)
 	if to.count.Load() != taken {
 		return nil, fmt.Errorf("a dead receiver has got something")
 	}
@@ -70,7 +71,7 @@ func (r *relay) dead(ctx context.Context) ([]float64, error) {
 	if _, err := p.stop(); err != nil {
 		return nil, err
 	}
-	return []float64{rate, percentile(took, 0.99), before, meanwhile, after, caughtUp.Seconds()}, to.check(r.load.results)
+	return []float64{rate, percentile(took, 0.99), before, early, late, after, caughtUp.Seconds()}, to.check(r.load.results)
 }
 
 // most is the most memory that a process has during a time.
