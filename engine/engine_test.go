@@ -179,8 +179,8 @@ func (s *feedSource) Run(ctx context.Context, in engine.Inlet) error {
 	for {
 		select {
 		case f := <-s.b.feed:
-			if ctx.Err() != nil { // it is another's
-				s.b.feed <- f
+			if ctx.Err() != nil { // it is another's, who may wait for this one to end
+				go func() { s.b.feed <- f }()
 				return nil
 			}
 			f.flow <- s.flow
