@@ -21,6 +21,7 @@ var users = map[string][]string{
 	"github.com/livekit/protocol":         {"nodes/livekit"},
 	"google.golang.org/protobuf":          {"nodes/livekit"},
 	"github.com/golang-jwt/jwt/v5":        {"nodes/livekit"},
+	"github.com/go-resty/resty/v2":        {"nodes/web"},
 	"github.com/robfig/cron/v3":           {"nodes/core"},
 	"github.com/google/go-cmp":            {"engine/enginetest"},
 	"golang.org/x/term":                   {"cmd/flowd", "nodes/core"},

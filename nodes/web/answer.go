@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +27,7 @@ const (
 // drain reads what is left of a body, within bounds, so that the connection
 // can be used again.
 func drain(body io.ReadCloser) {
-	if body != http.NoBody {
-		_, _ = io.CopyN(io.Discard, body, maxDrain)
-	}
+	_, _ = io.CopyN(io.Discard, body, maxDrain)
 	body.Close()
 }
 
@@ -47,6 +46,10 @@ func (s *httpSink) errorf(format string, args ...any) error {
 func (s *httpSink) unreachable(ctx context.Context, limit time.Duration, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return engine.Unavailable(s.errorf("no answer within %s", flows.Duration(limit.Round(time.Millisecond))), 0)
+	}
+	var u *url.Error // repeats the URL
+	if errors.As(err, &u) {
+		err = u.Err
 	}
 	return engine.Unavailable(s.errorf("%w", err), 0)
 }

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,14 +28,6 @@ const requestTime = 30 * time.Second
 // attempt, and none is cut short because others took long before it.
 func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, engine.Failures) {
 	limit := engine.Timeout(ctx, requestTime)
-	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stopped := context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			cancel()
-		}
-	})
-	defer stopped()
 	tries := make([]try, len(batch))
 	for i, e := range batch {
 		tries[i] = try{event: e, err: engine.ErrNotTried}
@@ -61,7 +50,7 @@ func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, e
 			if t.out == nil {
 				continue
 			}
-			t.reply, t.err = s.try(ctx, requests, limit, t.out)
+			t.reply, t.err = s.try(ctx, limit, t.out)
 			if t.err != nil && !engine.IsPermanent(t.err) {
 				_, unavailable := engine.IsUnavailable(t.err)
 				if unavailable || s.Concurrency == 1 {
@@ -85,45 +74,43 @@ func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, e
 	return tries, failures
 }
 
-// try sends one request, when its turn has come, and judges the answer. No turn
-// comes when ctx is done; the request is cut short when requests is.
-//
-// It is for the transport alone: redirects are not followed and cookies not
-// kept, so there is nothing that a client would do.
-func (s *httpSink) try(ctx, requests context.Context, limit time.Duration, out *outgoing) (engine.Data, error) {
+// try sends one request, when its turn has come, and judges the answer.
+func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) (engine.Data, error) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	case <-ctx.Done():
 		return engine.Data{}, engine.ErrNotTried
 	}
-	request, cancel := context.WithTimeout(requests, limit)
+	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	defer stop()
 
-	var body io.Reader // a nil one is none
-	if out.body != nil {
-		body = bytes.NewReader(out.body)
-	}
-	r, err := http.NewRequestWithContext(request, s.Method, out.url, body)
-	if err != nil {
-		return engine.Data{}, engine.Permanent(s.errorf("this is not an address"))
-	}
-	r.Header = out.header
+	r := s.client.R().SetContext(request)
+	r.Header = out.header.Clone()
 	if s.signature != nil {
 		s.sign(r.Header, out)
 	}
-	resp, err := s.transport.RoundTrip(r)
+	if out.body != nil {
+		r.SetBody(out.body)
+	}
+	resp, err := r.Execute(s.Method, out.url)
 	if err != nil {
 		return engine.Data{}, s.unreachable(request, limit, err)
 	}
-	defer drain(resp.Body)
-	if !s.succeeded(resp.StatusCode) {
-		return engine.Data{}, s.refused(resp)
+	defer drain(resp.RawBody())
+	if !s.succeeded(resp.StatusCode()) {
+		return engine.Data{}, s.refused(resp.RawResponse)
 	}
 	if s.Result == "" {
 		return engine.Data{}, nil
 	}
-	reply, err := s.readReply(resp)
+	reply, err := s.readReply(resp.RawResponse)
 	if err != nil {
 		return engine.Data{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-resty/resty/v2"
+
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/expr"
 	"github.com/flowd/flowd/flows"
@@ -195,10 +197,9 @@ func (t *TLS) Validate(report flows.Report) {
 type httpSink struct {
 	HTTPConfig
 	target    target
-	header    http.Header // of all requests
-	headers   []header    // of each
-	signature *signature  // nil if requests are not signed
-	transport http.RoundTripper
+	headers   []header
+	signature *signature // nil if requests are not signed
+	client    *resty.Client
 	slots     chan struct{} // one for each request under way
 }
 
@@ -208,7 +209,6 @@ func newHTTP(c HTTPConfig) (engine.Sink, error) {
 	if s.target, err = parseTarget(c.URL); err != nil {
 		return nil, err
 	}
-	s.header = c.fixedHeader()
 	if c.Sign != nil {
 		keys, err := standardKeys(c.Sign.Secret)
 		if err != nil {
@@ -224,8 +224,8 @@ func newHTTP(c HTTPConfig) (engine.Sink, error) {
 
 // Close gives the connections back.
 func (s *httpSink) Close() error {
-	if t, ok := s.transport.(*http.Transport); ok {
-		t.CloseIdleConnections()
+	if s.client != nil {
+		s.client.GetClient().CloseIdleConnections()
 	}
 	return nil
 }

@@ -186,21 +186,6 @@ func TestARequestCarriesHeadersAndCredentials(t *testing.T) {
 	}
 }
 
-func TestAUserInTheURLIsAUserToo(t *testing.T) {
-	srv := newServer(t, nil)
-	url := strings.Replace(srv.URL, "http://", "http://us%40er:pass@", 1)
-	for _, yaml := range []string{`URL/in`, `URL/{{ id }}`, `{url: URL/in, auth: {bearer: token}}`} {
-		if err := newSink(t, url, yaml).Write(t.Context(), numbered(1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i, want := range []string{"Basic dXNAZXI6cGFzcw==", "Basic dXNAZXI6cGFzcw==", "Bearer token"} {
-		if got := srv.requests[i].Header.Get("Authorization"); got != want {
-			t.Errorf("request %d: Authorization %q, want %q", i, got, want)
-		}
-	}
-}
-
 func TestAGetHasABodyOnlyIfItIsAskedFor(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, yaml := range []string{`{url: URL, method: GET}`, `{url: URL, method: GET, body: {a: 1}}`} {

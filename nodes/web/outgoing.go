@@ -14,15 +14,14 @@ import (
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/expr"
-	"github.com/flowd/flowd/flows"
 )
 
 // An outgoing is an event rendered into a request.
 type outgoing struct {
 	url       string
-	header    http.Header // may be that of others too
-	body      []byte      // nil if there is none
-	id        string      // webhook-id, if it is to be signed
+	header    http.Header
+	body      []byte // nil if there is none
+	id        string // webhook-id
 	withReply func(reply any) map[string]any
 }
 
@@ -54,50 +53,26 @@ func parseTarget(text expr.Text) (target, error) {
 	return target{origin: m[1] + "://" + m[2], fixed: all}, nil
 }
 
-// fixedHeader is the header that all requests have, whatever the event. Who
-// adds to it works on a copy.
-func (c *HTTPConfig) fixedHeader() http.Header {
-	h := http.Header{"User-Agent": {"flowd"}, "Accept": {"*/*"}}
-	if c.hasBody() {
-		h.Set("Content-Type", contentTypes[c.Format])
-	}
-	prefix, _ := c.URL.Fixed()
-	basic := c.Auth.Basic
-	if u, err := url.Parse(originForm.FindString(prefix)); err == nil && u.User != nil && basic == nil {
-		password, _ := u.User.Password()
-		basic = &Basic{User: u.User.Username(), Password: flows.Secret(password)}
-	}
-	if c.Auth.Bearer != "" {
-		h.Set("Authorization", "Bearer "+c.Auth.Bearer.Reveal())
-	} else if basic != nil {
-		credentials := basic.User + ":" + basic.Password.Reveal()
-		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
-	}
-	return h
-}
-
-func (c *HTTPConfig) hasBody() bool { return c.Method != http.MethodGet || c.Body.IsSet() }
-
 // render makes the request of an event. Its errors are the event's fault.
 func (s *httpSink) render(e *engine.Event) (*outgoing, error) {
-	out := &outgoing{header: s.header}
-	if len(s.headers) > 0 || s.signature != nil || s.Format == "cloudevents-binary" {
-		out.header = maps.Clone(s.header)
-	}
+	out := &outgoing{header: http.Header{"User-Agent": {"flowd"}, "Accept": {"*/*"}}, id: webhookID(e)}
 	var err error
 	if out.url, err = s.renderURL(e); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	if s.hasBody() {
+	if s.Method != http.MethodGet || s.Body.IsSet() {
 		if out.body, err = s.renderBody(e, out.header); err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
 	}
+	if s.Auth.Bearer != "" {
+		out.header.Set("Authorization", "Bearer "+s.Auth.Bearer.Reveal())
+	} else if s.Auth.Basic != nil {
+		credentials := s.Auth.Basic.User + ":" + s.Auth.Basic.Password.Reveal()
+		out.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+	}
 	if err := renderHeaders(out.header, s.headers, e); err != nil {
 		return nil, err
-	}
-	if s.signature != nil {
-		out.id = webhookID(e)
 	}
 	if s.Result != "" {
 		if out.withReply, err = replyInto(e, s.Result); err != nil {
@@ -135,15 +110,7 @@ func escapeURL(s string) string {
 
 var formats = []string{"json", "form", "text", "cloudevents", "cloudevents-binary"}
 
-var contentTypes = map[string]string{
-	"json":               "application/json",
-	"form":               "application/x-www-form-urlencoded",
-	"text":               "text/plain; charset=utf-8",
-	"cloudevents":        structuredType + "; charset=utf-8",
-	"cloudevents-binary": "application/json",
-}
-
-// renderBody renders the body of e, and adds the headers that come of it.
+// renderBody renders the body of e, and sets the headers that belong to it.
 func (s *httpSink) renderBody(e *engine.Event, h http.Header) ([]byte, error) {
 	data := e.Data
 	if s.Body.IsSet() {
@@ -158,18 +125,22 @@ func (s *httpSink) renderBody(e *engine.Event, h http.Header) ([]byte, error) {
 	}
 	switch s.Format {
 	case "form":
+		h.Set("Content-Type", "application/x-www-form-urlencoded")
 		return encodeForm(data)
 	case "text":
+		h.Set("Content-Type", "text/plain; charset=utf-8")
 		v, err := data.Value()
 		if text, ok := scalar(v); ok {
 			raw = []byte(text)
 		}
 		return raw, err
 	case "cloudevents":
+		h.Set("Content-Type", structuredType+"; charset=utf-8")
 		return encodeStructured(e, raw)
 	case "cloudevents-binary":
 		setBinary(h, e)
 	}
+	h.Set("Content-Type", "application/json")
 	return raw, nil
 }
 

@@ -10,20 +10,22 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-resty/resty/v2"
+
 	"github.com/flowd/flowd/engine"
 )
 
 // Open reads the certificates and makes the pool of connections.
 func (s *httpSink) Open(_ context.Context, env *engine.Env) error {
 	if env.Outside != nil {
-		s.transport = env.Outside.HTTP
+		s.connect(env.Outside.HTTP)
 		return nil
 	}
 	config, err := s.TLS.open()
 	if err != nil {
 		return err
 	}
-	s.transport = &http.Transport{
+	s.connect(&http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        config,
@@ -33,8 +35,15 @@ func (s *httpSink) Open(_ context.Context, env *engine.Env) error {
 		MaxConnsPerHost:        s.Concurrency, // or one would be made while another is being given back
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-	}
+	})
 	return nil
+}
+
+func (s *httpSink) connect(transport http.RoundTripper) {
+	s.client = resty.NewWithClient(&http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}).SetAllowGetMethodPayload(true).SetDoNotParseResponse(true).SetDisableWarn(true)
 }
 
 func (t *TLS) open() (*tls.Config, error) {
