@@ -73,6 +73,7 @@ type listener struct {
 	beside  bool   // it overlaps with the one before
 	socket  net.Listener
 	server  *http.Server
+	unused  unused
 	table   atomic.Pointer[routes]
 	manner  atomic.Pointer[manner]
 	served  chan struct{} // closed when the server has stopped
@@ -135,6 +136,7 @@ func listen(address string, before *listener, log *slog.Logger) (*listener, erro
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    64 << 10,
+		ConnState:         l.unused.note,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	l.server.TLSConfig = &tls.Config{
@@ -196,6 +198,7 @@ func (l *listener) stop() {
 // it calls giveUp, which ends what they wait for, so that they are told to come
 // again, and cuts off those that are left.
 func (l *listener) close(ctx context.Context, giveUp func()) {
+	defer time.AfterFunc(unusedGrace, l.unused.close).Stop()
 	if l.server.Shutdown(ctx) != nil {
 		giveUp()
 		grace, cancel := context.WithTimeout(context.Background(), answerGrace)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/flowd/flowd/engine"
 )
@@ -38,6 +39,22 @@ func TestAWrongDocumentLeavesTheServerAsItWas(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	wantAnswer(t, "http://"+address+"/in", "12345", 413, "the body is larger than 4")
+}
+
+func TestTheEndDoesNotWaitForAConnectionThatIsNotUsed(t *testing.T) {
+	r := startDraining(t, 3*time.Second, "server: {listen: 127.0.0.1:0}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}")
+	c, err := net.Dial("tcp", r.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wantAnswer(t, "http://"+r.Address()+"/in", "{}", 200, "") // by now it is accepted
+	http.DefaultClient.CloseIdleConnections()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+	r.ended <- nil
 }
 
 func TestTheListenerGoesWithTheLastSourceAndComesWithTheNext(t *testing.T) {
