@@ -284,11 +284,11 @@ func start(t *testing.T, yaml string, more ...engine.Declaration) *running {
 }
 
 // startDraining is start with a time for what is in hand at the end.
-func startDraining(t *testing.T, drain time.Duration, yaml string, more ...engine.Declaration) *running {
+func startDraining(t *testing.T, inHand time.Duration, yaml string, more ...engine.Declaration) *running {
 	t.Helper()
 	r := &running{bench: newBench(), store: engine.MemoryStore(), ended: make(chan error, 1)}
 	r.Engine = engine.New(r.registry().With(more...), engine.Options{
-		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: drain,
+		Store: r.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Drain: inHand,
 	})
 	if _, err := r.Apply(t.Context(), document(t, yaml)); err != nil {
 		t.Fatal(err)
