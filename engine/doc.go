@@ -24,7 +24,8 @@
 //     that all sources of an address share (listen.go, web.go), or by itself
 //     (supervise.go).
 //  2. It is appended to the flow's log (store.go; memory.go is the log of a
-//     flow that may forget). Only then is its sender told that it is safe.
+//     flow that may forget). Only then is its sender told that it is safe; one
+//     that puts in batch after batch is kept near the reader (pace.go).
 //  3. The reader reads it at the cursor and hands it to a lane (reader.go).
 //  4. The lane walks its batch through the nodes in topological order
 //     (lane.go), and settles what went wrong: tries again, takes the error

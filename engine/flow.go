@@ -22,10 +22,12 @@ type flow struct {
 	ctx    context.Context // ends when work in hand must end
 	cancel context.CancelFunc
 
-	draining bool         // no longer in the document; guarded by the engine
-	shut     atomic.Bool  // it ends, and takes nothing more
-	puts     atomic.Int64 // appends on their way
-	writers  atomic.Int64 // of a queue: plans that may write to it
+	draining bool          // no longer in the document; guarded by the engine
+	shut     atomic.Bool   // it ends, and takes nothing more
+	puts     atomic.Int64  // appends on their way
+	taken    atomic.Uint64 // the offset up to which the reader has given events to the lanes
+	paced    atomic.Uint64 // what that was when a source put in a batch
+	writers  atomic.Int64  // of a queue: plans that may write to it
 	gate     *gate
 	trouble  atomic.Pointer[error] // why the log can't be read, since the last commit
 
@@ -189,6 +191,7 @@ func (in *inlet) Put(ctx context.Context, batch ...*Event) error {
 		return err
 	}
 	in.passed(batch)
+	in.flow.pace(ctx, batch)
 	return nil
 }
 

@@ -198,6 +198,7 @@ func (c *crew) hand(from *buffer, n int) {
 	c.rounds = append(c.rounds, r)
 	c.events += n
 	c.mu.Unlock()
+	c.flow.taken.Store(uint64(r.last))
 	if parts == nil {
 		c.jobs[0] <- job{batch, r}
 	}
