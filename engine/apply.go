@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (c *change) diffNodes(f *flowPlan, running *flow) {
 		case old == nil:
 			c.Added = append(c.Added, name)
 			c.fresh = append(c.fresh, fresh{plan: f, node: n})
-		case !n.part.same(old.part) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
+		case !n.part.same(old.part) || !maps.Equal(n.files, old.files) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
 			c.Changed = append(c.Changed, name)
 			c.fresh = append(c.fresh, fresh{f, n, old.part})
 		default:

@@ -36,9 +36,9 @@ type ServerConfig struct {
 // TLSConfig names a certificate and its key, as PEM files.
 type TLSConfig struct {
 	// Cert is the file of the certificate, with its chain.
-	Cert string `flow:"cert,required"`
+	Cert flows.Path `flow:"cert,required"`
 	// Key is the file of its private key.
-	Key string `flow:"key,required"`
+	Key flows.Path `flow:"key,required"`
 }
 
 var defaultServer = ServerConfig{Listen: "127.0.0.1:8080", MaxBody: 1 << 20}
@@ -91,7 +91,7 @@ func (c *ServerConfig) manner() (*manner, error) {
 	if c.TLS == nil {
 		return m, nil
 	}
-	cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+	cert, err := tls.LoadX509KeyPair(string(c.TLS.Cert), string(c.TLS.Key))
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate: %w", err)
 	}

@@ -2,9 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +45,55 @@ func TestAWrongDocumentLeavesTheServerAsItWas(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	wantAnswer(t, "http://"+address+"/in", "12345", 413, "the body is larger than 4")
+}
+
+func TestARenewedCertificateIsServedAfterAReload(t *testing.T) {
+	t.Chdir(t.TempDir())
+	yaml := "server: {listen: 127.0.0.1:0, tls: {cert: cert.pem, key: key.pem}}\nflows: {f: {nodes: [{web: /in}, {collect: one}]}}"
+	certify(t, "cert.pem", "key.pem", 1)
+	r := start(t, yaml)
+	served := func() int64 {
+		t.Helper()
+		c, err := tls.Dial("tcp", r.Address(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	if got := served(); got != 1 {
+		t.Errorf("got certificate %d", got)
+	}
+	certify(t, "cert.pem", "key.pem", 2)
+	if c := r.apply(t, yaml); c.String() != "server changed" {
+		t.Errorf("got %q", c)
+	}
+	if got := served(); got != 2 {
+		t.Errorf("got certificate %d after the reload", got)
+	}
+}
+
+// certify writes a certificate of that serial number, and its key.
+func certify(t *testing.T, certFile, keyFile string, serial int64) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestTheEndDoesNotWaitForAConnectionThatIsNotUsed(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,6 +39,7 @@ type flowPlan struct {
 	replies bool                         // it has a Replier
 	advice  flows.Diagnostics            // see Advice
 	doubted bool                         // there are warnings about it
+	files   flows.Fingerprints           // that its nodes depend on
 }
 
 // A node is a node of a flow as it is wired in one plan. Its part may live on
@@ -51,8 +53,9 @@ type node struct {
 	retry    Retry
 	limited  bool // the document sets the number of attempts
 	timeout  time.Duration
-	drop     bool // what it gives up is dropped
-	settings any  // its decoded configuration, as far as it could be, while it is planned
+	drop     bool               // what it gives up is dropped
+	settings any                // its decoded configuration, as far as it could be, while it is planned
+	files    flows.Fingerprints // that it depends on
 	ports    []string
 	out      [][]int // by port: indexes of the nodes that take it
 	onError  []int   // of the nodes that take its error port
@@ -61,18 +64,19 @@ type node struct {
 
 // planDocument checks doc and finds every mistake that can be found without
 // acquiring anything. The plan is whole only if no diagnostic is an error. A
-// flow that says what a running one says is not planned again: its plans are
-// those that run.
+// flow that says what a running one says, and whose files hold what they held,
+// is not planned again: its plans are those that run.
 func planDocument(doc *flows.Document, reg *Registry, running map[string][]*flowPlan) (*plan, flows.Diagnostics) {
 	p := &plan{server: defaultServer, docs: map[string]*flows.Flow{}}
 	var diags flows.Diagnostics
 	if doc.Server != nil {
 		diags = append(diags, flows.Decode(doc.Server, &p.server)...)
+		doc.DependsOn(filesOf(p.server))
 	}
 	for _, f := range doc.Flows {
 		p.docs[f.Name] = f
 		plans := running[f.Name]
-		same := plans != nil && sameFlow(plans[0].doc, f)
+		same := plans != nil && sameFlow(plans[0].doc, f) && plans[0].files.Hold()
 		if !same || plans[0].doubted {
 			planned, found := planFlow(f, reg)
 			diags = append(diags, found...)
@@ -81,6 +85,7 @@ func planDocument(doc *flows.Document, reg *Registry, running map[string][]*flow
 			}
 		}
 		p.flows = append(p.flows, plans...)
+		doc.DependsOn(plans[0].files)
 	}
 	return p, append(diags, p.crossings()...)
 }
@@ -142,7 +147,7 @@ func (p *plan) crossings() flows.Diagnostics {
 
 // planFlow plans one flow: what is before any queue, and what is behind each.
 func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
-	f := &flowPlan{name: doc.Name, log: doc.Name, doc: doc, lanes: max(1, doc.Lanes)}
+	f := &flowPlan{name: doc.Name, log: doc.Name, doc: doc, lanes: max(1, doc.Lanes), files: flows.Fingerprints{}}
 	var diags flows.Diagnostics
 	if doc.OrderBy != nil {
 		key, found := reg.key(doc.OrderBy)
@@ -161,6 +166,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		diags = append(diags, found...)
 		g.nodes = append(g.nodes, n)
 		g.byID[n.id] = n
+		maps.Copy(f.files, n.files)
 	}
 	loops := doc.Loops(func(d *flows.Node) bool {
 		n := g.byID[d.ID]
@@ -224,7 +230,7 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 			}
 		}
 	}
-	n.settings = config
+	n.settings, n.files = config, filesOf(config)
 	if found.Failed() || !d.Config.Whole() {
 		return n, diags
 	}

@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/flowd/flowd/flows"
@@ -15,7 +13,10 @@ import (
 // SchemaFiles is a field of a configuration that names files which say what
 // payloads look like: a JSON Schema, or bodies as they come. A list is of files
 // of which a payload is like one.
-type SchemaFiles struct{ shape Shape }
+type SchemaFiles struct {
+	shape Shape
+	files flows.Fingerprints
+}
 
 // FlowType names the type of the field in the documentation of a node.
 func (SchemaFiles) FlowType() string { return "path or list of paths" }
@@ -23,18 +24,22 @@ func (SchemaFiles) FlowType() string { return "path or list of paths" }
 // Shape is what is known of the payloads: nothing, if no file is named.
 func (s SchemaFiles) Shape() Shape { return s.shape }
 
+// Files are those that are named.
+func (s SchemaFiles) Files() flows.Fingerprints { return s.files }
+
 // DecodeValue reads the files.
 func (s *SchemaFiles) DecodeValue(v *flows.Value) flows.Diagnostics {
 	items := []*flows.Value{v}
 	if v.Kind == flows.List {
 		items = v.Items
 	}
+	*s = SchemaFiles{files: flows.Fingerprints{}}
 	var all Shape
 	for i, item := range items {
 		if item.Kind != flows.String || item.Text == "" {
 			return flows.Diagnostics{item.Errorf("want the path of a JSON Schema or of a sample body")}
 		}
-		shape, err := readSchemaFile(item.Text)
+		shape, err := s.read(item.Text)
 		if err != nil {
 			return flows.Diagnostics{item.Errorf("%v", err)}
 		}
@@ -47,14 +52,14 @@ func (s *SchemaFiles) DecodeValue(v *flows.Value) flows.Diagnostics {
 	return nil
 }
 
-// readSchemaFile reads a file of one JSON Schema, or of sample bodies, one
-// behind the other.
-func readSchemaFile(path string) (Shape, error) {
-	text, err := os.ReadFile(path)
+// read reads a file of one JSON Schema, or of sample bodies, one behind the
+// other.
+func (s *SchemaFiles) read(path string) (Shape, error) {
+	text, err := s.files.ReadFile(path)
 	if err != nil {
 		return Shape{}, fmt.Errorf("reading a schema: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
+	dec := json.NewDecoder(strings.NewReader(text))
 	var all Shape
 	for n := 0; ; n++ {
 		var raw json.RawMessage
@@ -244,4 +249,7 @@ func (r *schemaReader) resolve(ref string) any {
 	return at
 }
 
-var _ flows.Decoder = (*SchemaFiles)(nil)
+var (
+	_ flows.Decoder   = (*SchemaFiles)(nil)
+	_ flows.Dependent = (*SchemaFiles)(nil)
+)

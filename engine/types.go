@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -91,7 +92,9 @@ func (t *typing) node(n *node) flows.Diagnostics {
 		yes, no, diags = t.language.CheckCondition(n.doc.When, in)
 	}
 	if len(yes) > 0 && n.settings != nil {
-		diags = append(diags, checkFields(reflect.ValueOf(n.settings), yes)...)
+		eachField(reflect.ValueOf(n.settings), func(c Checked) {
+			diags = append(diags, c.Check(yes)...)
+		})
 	}
 	t.out[n] = n.gives(yes)
 	for i, out := range t.out[n] {
@@ -151,35 +154,41 @@ func isRelay(impl any) bool {
 	return ok
 }
 
-// checkFields checks what is [Checked] in v.
-func checkFields(v reflect.Value, in Schema) flows.Diagnostics {
-	var diags flows.Diagnostics
-	if v.CanInterface() {
+// eachField calls f with what is a T in v, a configuration.
+func eachField[T any](v reflect.Value, f func(T)) {
+	if v.IsValid() && v.CanInterface() {
 		p := reflect.New(v.Type())
 		p.Elem().Set(v)
-		if c, ok := p.Interface().(Checked); ok {
-			return c.Check(in)
+		if t, ok := p.Interface().(T); ok {
+			f(t)
+			return
 		}
 	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				diags = append(diags, checkFields(v.Field(i), in)...)
+				eachField(v.Field(i), f)
 			}
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			diags = append(diags, checkFields(v.Index(i), in)...)
+			eachField(v.Index(i), f)
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
-			diags = append(diags, checkFields(v.MapIndex(key), in)...)
+			eachField(v.MapIndex(key), f)
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
-			diags = append(diags, checkFields(v.Elem(), in)...)
+			eachField(v.Elem(), f)
 		}
 	}
-	return diags
+}
+
+// filesOf are the files that a configuration depends on.
+func filesOf(config any) flows.Fingerprints {
+	files := flows.Fingerprints{}
+	eachField(reflect.ValueOf(config), func(d flows.Dependent) { maps.Copy(files, d.Files()) })
+	return files
 }

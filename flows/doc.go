@@ -21,7 +21,8 @@
 //     their form.
 //   - diagnostic.go shows mistakes, hide.go without the secrets on their lines;
 //     nearest.go knows what was meant.
-//   - watch.go tells when a document is another.
+//   - watch.go tells when a document is another, and depend.go when a file is
+//     that it names.
 //
 // # Invariants
 //

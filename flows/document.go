@@ -1,5 +1,7 @@
 package flows
 
+import "sync"
+
 // A Document is what the files given to flowd say, merged: the settings of the
 // daemon as values with their places, and the flows.
 type Document struct {
@@ -9,7 +11,8 @@ type Document struct {
 	Flows  []*Flow
 	Files  []string // every file that was read, and the folders and ${file:…} that were looked at, sorted
 
-	seen map[string]string // the fingerprints of what Files held
+	mu   sync.Mutex
+	seen Fingerprints // of what Files held, and of what nodes depend on
 }
 
 // A Flow is a named graph of nodes.

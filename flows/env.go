@@ -11,8 +11,8 @@ import (
 // a document. A dollar before anything but { and $ is a dollar.
 type expander struct {
 	lookup func(name string) (string, bool)
-	done   map[*Value]bool   // aliases share values, which are expanded once
-	seen   map[string]string // the fingerprints of the files that ${file:…} names
+	done   map[*Value]bool // aliases share values, which are expanded once
+	seen   Fingerprints    // of the files that ${file:…} names
 	diags  Diagnostics
 }
 

@@ -44,8 +44,8 @@ func fingerprint(path string) (print string) {
 	return print
 }
 
-func fingerprints(paths []string) map[string]string {
-	of := make(map[string]string, len(paths))
+func fingerprints(paths []string) Fingerprints {
+	of := make(Fingerprints, len(paths))
 	for _, path := range paths {
 		of[path] = fingerprint(path)
 	}

@@ -13,7 +13,7 @@ import (
 // The document is never nil: with errors, it is what could be saved. What
 // depends on the types of nodes is not checked yet.
 func Load(paths []string, lookup func(name string) (string, bool)) (*Document, Diagnostics) {
-	seen := map[string]string{}
+	seen := Fingerprints{}
 	l := &loader{doc: &Document{seen: seen}, flows: map[string]*Value{}, sections: map[string]*Value{}}
 	env := &expander{lookup: lookup, seen: seen, done: map[*Value]bool{}}
 	for _, path := range l.files(paths) {

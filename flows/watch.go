@@ -20,10 +20,10 @@ const (
 	mostLinks = 40                     // symbolic links on the way to a file, as in the kernel
 )
 
-// Watch calls changed whenever the files and folders that d was read from no
-// longer hold what was read, be it since before Watch was called: once for a
-// save, when writing has paused, and not at all for one that changes nothing.
-// Changed returns the document as it is now, with mistakes or without: that one
+// Watch calls changed whenever the files and folders that d was read from, and
+// those it [Document.DependsOn], no longer hold what was read, be it since
+// before Watch was called: once for a save, when writing has paused, and not at
+// all for one that changes nothing. Changed returns the document as it is now, with mistakes or without: that one
 // is watched from then on. Calls never overlap. Watch returns nil once ctx is
 // done.
 //
@@ -31,7 +31,7 @@ const (
 // the way, because editors save by renaming, git by deleting, and Kubernetes by
 // turning a link: of a watched file nothing more would be heard.
 func (d *Document) Watch(ctx context.Context, changed func() *Document) error {
-	w := &watcher{seen: d.seen, folders: map[string]os.FileInfo{}}
+	w := &watcher{seen: d.depends(), folders: map[string]os.FileInfo{}}
 	if told, err := fsnotify.NewWatcher(); err == nil {
 		defer told.Close()
 		w.told = told
@@ -74,14 +74,14 @@ func (w *watcher) run(ctx context.Context, changed func() *Document) error {
 				due.Reset(w.interval())
 				continue
 			}
-			w.seen = changed().seen
+			w.seen = changed().depends()
 			due.Reset(quiet) // what is new in it is not watched yet
 		}
 	}
 }
 
 type watcher struct {
-	seen    map[string]string      // what each path held when it was read
+	seen    Fingerprints           // what each path held when it was read
 	told    *fsnotify.Watcher      // nil where the system offers none
 	folders map[string]os.FileInfo // that told watches, to know one that was made anew
 	files   map[string]bool        // that hold what is watched, symbolic links followed
@@ -105,7 +105,7 @@ func (w *watcher) interval() time.Duration {
 // look returns what the paths hold now. It first watches the folders on the
 // way, and goes over them again if that was too late for one that came up
 // meanwhile.
-func (w *watcher) look() map[string]string {
+func (w *watcher) look() Fingerprints {
 	for range 3 {
 		folders := map[string]bool{}
 		w.files = map[string]bool{}

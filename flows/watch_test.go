@@ -416,3 +416,47 @@ func TestAPipeIsReadOnceAndNotWatched(t *testing.T) {
 		t.Error("it would be read again")
 	}
 }
+
+func TestAFileThatTheDocumentDependsOnIsWatched(t *testing.T) {
+	d := newTree(t)
+	d.write("flows.yaml", aFlow)
+	d.write("one", "1")
+	d.write("three", "3")
+	names := []string{"one", "two"}
+	load := func() *Document {
+		doc, _ := Load([]string{d.in("flows.yaml")}, os.LookupEnv)
+		for _, name := range names {
+			doc.DependsOn(Path(d.in(name)).Files())
+		}
+		return doc
+	}
+	doc := load()
+	changes := make(chan *Document, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error)
+	go func() {
+		over <- doc.Watch(ctx, func() *Document {
+			names = []string{"two", "three"}
+			doc := load()
+			changes <- doc
+			return doc
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		d.must(<-over)
+	})
+	holds := func(name, text string) func(*Document) bool {
+		return func(doc *Document) bool { return doc.depends()[d.in(name)] == digest(text) }
+	}
+	d.write("two", "2")
+	expect(t, changes, "the file that was missing", holds("two", "2"))
+	d.write("three", "4")
+	expect(t, changes, "the file that the next document depends on", holds("three", "4"))
+	time.Sleep(3 * quiet)
+	for len(changes) > 0 { // of what was written in steps
+		<-changes
+	}
+	d.write("one", "no longer watched")
+	expectNone(t, changes)
+}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
 )
 
 // A Network is a range of addresses: 10.0.0.0/8, or 192.0.2.10 alone.
@@ -40,8 +41,8 @@ type senders struct {
 }
 
 // load reads the certificate authorities of a PEM file.
-func (s *senders) load(file string) error {
-	pem, err := os.ReadFile(file)
+func (s *senders) load(file flows.Path) error {
+	pem, err := os.ReadFile(string(file))
 	if err != nil {
 		return fmt.Errorf("reading tls_client_ca: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/flows"
 )
 
 var event1 = []byte(`{"type":"connection.created","channel_id":"c"}`)
@@ -109,7 +110,7 @@ func TestOnlyWithACertificateOfTheAuthorityMayOnePost(t *testing.T) {
 		{"with a server's", presenting(leaf(ours, ourKey, x509.ExtKeyUsageServerAuth)), http.StatusForbidden},
 		{"with theirs", presenting(leaf(theirs, theirKey, x509.ExtKeyUsageClientAuth), theirs), http.StatusForbidden},
 	} {
-		r := newRig(t, func(c *Config) { c.TLSClientCA = file })
+		r := newRig(t, func(c *Config) { c.TLSClientCA = flows.Path(file) })
 		a := r.post(t, "event", event1, func(req *http.Request) { req.TLS = test.tls })
 		if status(a) != test.want {
 			t.Errorf("%s: answered %d, want %d; log: %s", test.name, status(a), test.want, r.log)
@@ -128,7 +129,7 @@ func TestASourceWhoseAuthoritiesCannotBeReadDoesNotOpen(t *testing.T) {
 	}
 	for _, file := range []string{empty, empty + ".gone"} {
 		c := Source.Default
-		c.TLSClientCA = file
+		c.TLSClientCA = flows.Path(file)
 		s, err := newSource(c)
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,7 @@ type Config struct {
 
 	// TLSClientCA is a PEM file of certificate authorities; Sora must present
 	// a client certificate of one of them. The server needs `tls` for it.
-	TLSClientCA string `flow:"tls_client_ca"`
+	TLSClientCA flows.Path `flow:"tls_client_ca"`
 
 	// Allow are the addresses that may post, like `10.0.0.0/8` or
 	// `192.0.2.10`; all if left out. It is the address of the connection that

@@ -107,11 +107,11 @@ type Sign struct {
 // TLS says whom to trust, and with which certificate to show up.
 type TLS struct {
 	// CA is a PEM file of the authorities to trust instead of the system's.
-	CA string `flow:"ca"`
+	CA flows.Path `flow:"ca"`
 	// Cert is a PEM file with a client certificate.
-	Cert string `flow:"cert"`
+	Cert flows.Path `flow:"cert"`
 	// Key is the PEM file of its key.
-	Key string `flow:"key"`
+	Key flows.Path `flow:"key"`
 	// ServerName is the name in the server's certificate, where it is not
 	// that of the URL.
 	ServerName string `flow:"server_name"`

@@ -52,7 +52,7 @@ func (t *TLS) open() (*tls.Config, error) {
 	}
 	config := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure}
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
+		pem, err := os.ReadFile(string(t.CA))
 		if err != nil {
 			return nil, fmt.Errorf("reading the authorities: %w", err)
 		}
@@ -62,7 +62,7 @@ func (t *TLS) open() (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		cert, err := tls.LoadX509KeyPair(string(t.Cert), string(t.Key))
 		if err != nil {
 			return nil, fmt.Errorf("reading the client certificate: %w", err)
 		}
