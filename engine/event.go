@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // An Offset is the position of an event in its flow's log. Offsets begin at 1
@@ -45,8 +49,54 @@ type Event struct {
 }
 
 // Meta is what came with an event, by name: headers (map[string]any with
-// names in lower case), path, and what else a source knows.
+// names in lower case), path, and what else a source knows. What a source puts
+// in of other kinds than JSON's becomes what comes of it in JSON.
 type Meta map[string]any
+
+// settleMeta makes the meta of events what a log gives back: its values are of
+// the kinds that JSON has, as [Data.Value] returns them.
+func settleMeta(batch []*Event) error {
+	var seen unsafe.Pointer // that of all lines of a file is one
+	for _, e := range batch {
+		at := reflect.ValueOf(e.Meta).UnsafePointer()
+		if at == seen || isKept(map[string]any(e.Meta), 0) {
+			seen = at
+			continue
+		}
+		meta := make(Meta, len(e.Meta))
+		for name, v := range e.Meta {
+			if !isKept(v, 1) {
+				var err error
+				if v, err = Value(v).Value(); err != nil {
+					return fmt.Errorf("meta of event %q: %s: %w", e.ID, name, err)
+				}
+			}
+			meta[name] = v
+		}
+		e.Meta = meta
+	}
+	return nil
+}
+
+// isKept reports whether a log gives v back as it is, with so many lists and
+// maps around it.
+func isKept(v any, depth int) bool {
+	const usual = 32
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string:
+		return true
+	case []any:
+		return v != nil && depth < usual && !slices.ContainsFunc(v, func(item any) bool { return !isKept(item, depth+1) })
+	case map[string]any:
+		for _, field := range v {
+			if depth == usual || !isKept(field, depth+1) {
+				return false
+			}
+		}
+		return v != nil || depth == 0
+	}
+	return false
+}
 
 // Copy returns a shallow copy of e, to be changed and emitted.
 func (e *Event) Copy() *Event {
@@ -104,7 +154,7 @@ type payload struct {
 
 // decoded is a value inside a payload that was decoded, in a list of all.
 type decoded struct {
-	mark  int // in the index; 0 is the whole payload, and ^mark the names of a map
+	mark  int // in the index; 0 is the whole payload, ^mark the names of a map, and given what Value was given
 	value any
 	err   error // of the whole payload
 	next  *decoded
@@ -119,21 +169,27 @@ func JSON(raw []byte) Data {
 	return Data{&payload{raw: raw}}
 }
 
-// Compact is [JSON] for what [AppendJSON], [Data.AppendJSON] and
-// [View.AppendJSON] wrote. It is not looked at again when it is written out.
+// Compact is [JSON] for what is made of what [AppendJSON], [Data.AppendJSON] and
+// [View.AppendJSON] wrote. It is not looked at again when it is written out,
+// unless it is long enough to be deeper than JSON may be.
 func Compact(raw []byte) Data {
 	d := JSON(raw)
-	d.p.compact = true
+	d.p.compact = len(raw) <= 2*deepest
 	return d
 }
 
 // Value is the payload with value v: nil, bool, string, any kind of number,
-// []any or map[string]any. It keeps v, which must not be changed afterwards.
+// []any or map[string]any, or what else encoding/json can write. It keeps v,
+// which must not be changed afterwards. [Data.Value] gives back what comes of it
+// in JSON, with or without a log in between: 2.0 is the integer 2.
 func Value(v any) Data {
 	p := &payload{}
-	p.made.Store(&decoded{value: v})
+	p.made.Store(&decoded{mark: given, value: v})
 	return Data{p}
 }
+
+// given is the mark of a value that is not known to be as it is read from JSON.
+const given = math.MinInt
 
 // indexed goes through raw, the first time, and reports whether it is JSON that
 // has an index.
@@ -174,7 +230,15 @@ func (d Data) Value() (any, error) {
 		return v.Value(), nil
 	}
 	made := &decoded{}
-	made.value, made.err = decodeJSON(d.p.raw)
+	if was := d.p.decoded(given); was != nil && isDecoded(was.value, 0) {
+		made.value = was.value
+	} else if raw, err := d.Bytes(); err != nil {
+		made.err = err
+	} else if d.p.raw != nil {
+		made.value, made.err = decodeJSON(raw)
+	} else {
+		made.value, made.err = JSON(raw).Value()
+	}
 	d.p.remember(made)
 	return made.value, made.err
 }
@@ -202,7 +266,7 @@ func (d Data) Bytes() ([]byte, error) {
 	if raw := d.p.wrote.Load(); raw != nil {
 		return *raw, nil
 	}
-	raw, err := AppendJSON(nil, d.p.decoded(0).value)
+	raw, err := AppendJSON(nil, d.p.decoded(given).value)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +284,7 @@ func (d Data) AppendJSON(dst []byte) ([]byte, error) {
 		if raw := p.wrote.Load(); raw != nil {
 			return append(dst, *raw...), nil
 		}
-		return AppendJSON(dst, p.decoded(0).value)
+		return AppendJSON(dst, p.decoded(given).value)
 	case p.compact || p.indexed() && !p.spaced:
 		return append(dst, p.raw...), nil
 	}

@@ -45,7 +45,7 @@ var double = engine.ProcessorSpec[struct{}]{
 				return err
 			}
 			twice := e.Copy()
-			twice.Data = engine.Value(2 * n.(int))
+			twice.Data = engine.Value(2 * n.(int64))
 			out.Emit(twice)
 			return nil
 		}), nil

@@ -186,7 +186,9 @@ func (in *inlet) Put(ctx context.Context, batch ...*Event) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	in.stamp(batch)
+	if err := in.stamp(batch); err != nil {
+		return err
+	}
 	if err := in.flow.put(ctx, batch...); err != nil {
 		return err
 	}
@@ -196,18 +198,21 @@ func (in *inlet) Put(ctx context.Context, batch ...*Event) error {
 }
 
 func (in *inlet) Ask(ctx context.Context, e *Event) (Answer, error) {
-	in.stamp([]*Event{e})
+	if err := in.stamp([]*Event{e}); err != nil {
+		return Answer{}, err
+	}
 	in.passed([]*Event{e})
 	return in.flow.ask(ctx, e)
 }
 
-func (in *inlet) stamp(batch []*Event) {
+func (in *inlet) stamp(batch []*Event) error {
 	for _, e := range batch {
 		e.Node, e.ask = in.node, nil
 		if e.Time.IsZero() {
 			e.Time = time.Now()
 		}
 	}
+	return settleMeta(batch)
 }
 
 func (in *inlet) passed(batch []*Event) {

@@ -3,10 +3,15 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"math"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+	"unicode/utf8"
 )
 
 // body is what LiveKit posts when somebody comes in.
@@ -43,11 +48,17 @@ func FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON(f *testing.F) {
 		want, wantErr := decodeJSON(text)
 		data := JSON(text)
 		view, ok := data.View()
-		if valid := json.Valid(text); ok != valid {
+		if valid := json.Valid(text); ok != valid || data.Valid() != valid || JSON(text).Valid() != valid {
 			t.Fatalf("%q has a view: %v, and is JSON: %v", text, ok, valid)
+		}
+		if data.IsUTF8() != (ok && utf8.Valid(text)) {
+			t.Fatalf("%q is UTF-8: %v", text, data.IsUTF8())
 		}
 		if ok && len(text) < 4<<10 {
 			compare(t, view, want, name)
+			if got := appendInOrder(nil, view); string(got) != inOrder(t, text) {
+				t.Fatalf("%q goes through as %s, want %s", text, got, inOrder(t, text))
+			}
 		}
 		got, err := data.Value()
 		if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
@@ -62,6 +73,10 @@ func FuzzNoPayloadIsReadOtherwiseThanByEncodingJSON(f *testing.F) {
 			written, err = AppendJSON([]byte("before"), want)
 			if plain := encode(t, want); err != nil || string(written) != "before"+plain {
 				t.Fatalf("the value of %q is written as %q, %v; want %q", text, written, err, plain)
+			}
+			got, err = Value(want).Value()
+			if want, wantErr = decodeJSON(written[len("before"):]); !reflect.DeepEqual(got, want) || err != nil || wantErr != nil {
+				t.Fatalf("the value of %q becomes %#v, %v; want %#v, %v", text, got, err, want, wantErr)
 			}
 		}
 	})
@@ -95,8 +110,9 @@ func compare(t *testing.T, v View, want any, name string) {
 	if got := v.Value(); !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %#v, want %#v", got, want)
 	}
-	if text, ok := v.Text(); ok && text != want {
-		t.Fatalf("got the text %q, want %#v", text, want)
+	text, ok := v.Text()
+	if wanted, is := want.(string); ok != is || text != wanted {
+		t.Fatalf("got the text %q, %v, want %#v", text, ok, want)
 	}
 	written := v.AppendJSON(nil)
 	again, err := decodeJSON(written)
@@ -105,6 +121,49 @@ func compare(t *testing.T, v View, want any, name string) {
 	}
 	if again, err = Compact(written).Value(); !reflect.DeepEqual(again, want) || err != nil {
 		t.Fatalf("written as %q it is %#v, %v; want %#v", written, again, err, want)
+	}
+}
+
+// appendInOrder appends v with all fields as they came, also those that do not
+// count.
+func appendInOrder(b []byte, v View) []byte {
+	if !v.IsMap() && !v.IsList() {
+		return fmt.Appendf(b, "%#v ", v.Value())
+	}
+	b = append(b, '(')
+	for name, inside := range v.All() {
+		if v.IsMap() {
+			b = fmt.Appendf(b, "%#v ", name)
+		}
+		b = appendInOrder(b, inside)
+	}
+	return append(b, ')')
+}
+
+// inOrder is appendInOrder by the tokens of encoding/json.
+func inOrder(t *testing.T, text []byte) string {
+	t.Helper()
+	var b []byte
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return string(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token := token.(type) {
+		case json.Delim:
+			if token == '{' || token == '[' {
+				b = append(b, '(')
+			} else {
+				b = append(b, ')')
+			}
+		default:
+			b = fmt.Appendf(b, "%#v ", exact(token))
+		}
 	}
 }
 
@@ -118,6 +177,74 @@ func encode(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func TestAValueIsTheSameBeforeAndAfterALog(t *testing.T) {
+	type point struct{ X, Y int }
+	for _, given := range []any{
+		nil, true, "a", "\xff", "\xed\xa0\x80", 1, int8(-1), uint(1), uint64(math.MaxUint64), int64(math.MinInt64), float32(0.1), 0.5, 4.0, -4.0, math.Copysign(0, -1),
+		float64(1 << 53), float64(1<<53 + 2), float64(1 << 60), float64(1 << 62), float64(1<<63 - 1024), float64(1 << 63), -float64(1 << 63), 1e19, 1e21, 1e-7, math.MaxFloat64,
+		json.Number("1"), json.Number("1.0"), json.Number("1e400"), []byte("abc"), []string{"a"}, []string(nil), []any(nil), []any{}, []any{1}, []any{4.0, []any{"\xff"}},
+		map[string]any(nil), map[string]any{}, map[string]any{"a": 4.0}, map[string]any{"\xff": 1.5}, map[string][]string{"a": {"b"}}, map[int]string{1: "a"}, point{1, 2}, &point{1, 2},
+		time.Date(2026, 9, 1, 7, 30, 5, 0, time.FixedZone("", 9*3600)), JSON([]byte(` {"a": 1.0} `)), map[string]any{"a": JSON([]byte(`[1e0]`))}, []any{View{}},
+		math.NaN(), []any{math.Inf(1)}, make(chan int), map[string]any{"a": func() {}}, JSON([]byte("x")),
+		nested(deepest), nested(deepest + 1), []any{JSON([]byte(lists(deepest - 1)))}, []any{JSON([]byte(lists(deepest)))},
+	} {
+		before := Value(given)
+		got, err := before.Value()
+		var want any
+		raw, wantErr := Value(given).Bytes()
+		if wantErr == nil {
+			want, wantErr = JSON(raw).Value()
+		}
+		if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) {
+			t.Errorf("%.50T: before the log it is %.50v, %v, behind it %.50v, %v", given, got, err, want, wantErr)
+		}
+		if again, errAgain := before.Value(); !reflect.DeepEqual(got, again) || err != errAgain {
+			t.Errorf("%.50T: then it is %.50v, %v", given, again, errAgain)
+		}
+	}
+}
+
+func TestMetaThatNoLogCanHoldIsRefused(t *testing.T) {
+	for _, v := range []any{make(chan int), []any{func() {}}} {
+		err := settleMeta([]*Event{{ID: "EV_1", Meta: Meta{"a": map[string]any{"b": v}}}})
+		if err == nil || !strings.Contains(err.Error(), `meta of event "EV_1": a: `) {
+			t.Errorf("%T: got %v", v, err)
+		}
+	}
+}
+
+// nested is so many lists inside each other.
+func nested(depth int) any {
+	v := []any{}
+	for range depth - 1 {
+		v = []any{v}
+	}
+	return v
+}
+
+// lists is the text of nested.
+func lists(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
+func TestWhatIsWrittenIsNoDeeperThanWhatCanBeRead(t *testing.T) {
+	deep := JSON([]byte(lists(deepest)))
+	view, ok := deep.View()
+	if !ok {
+		t.Fatal("it can't be read")
+	}
+	for _, v := range []any{[]any{deep}, []any{view}, map[string]any{"a": view}, []any{nested(deepest)}} {
+		if b, err := AppendJSON([]byte("x"), v); err == nil || json.Valid(b[1:]) {
+			t.Errorf("it is written: %v", err)
+		}
+	}
+	made := Compact([]byte("[" + lists(deepest) + "]"))
+	if _, err := made.AppendJSON(nil); err == nil || made.Valid() {
+		t.Errorf("it is written: %v", err)
+	}
+	if b, err := AppendJSON(nil, view); err != nil || string(b) != lists(deepest) {
+		t.Errorf("it is not written: %v", err)
+	}
 }
 
 func TestTheLastOfFieldsOfOneNameCounts(t *testing.T) {

@@ -62,10 +62,53 @@ func exactNumber(s string) any {
 	return f
 }
 
+// isDecoded reports whether v, which has so many lists and maps around it, is as
+// decodeJSON would give it back.
+func isDecoded(v any, depth int) bool {
+	switch v := v.(type) {
+	case nil, bool, int64:
+		return true
+	case float64:
+		const beyond = 1 << 63 // the integers
+		return v-v == 0 && (v != math.Trunc(v) || math.Abs(v) > beyond)
+	case string:
+		return utf8.ValidString(v)
+	case []any:
+		if v == nil || depth == deepest {
+			return false
+		}
+		for _, item := range v {
+			if !isDecoded(item, depth+1) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		if v == nil || depth == deepest {
+			return false
+		}
+		for key, field := range v {
+			if !utf8.ValidString(key) || !isDecoded(field, depth+1) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // AppendJSON appends v on one line, as encoding/json does: with the keys of
 // maps in order, and what is not UTF-8 as U+FFFD, but without escaping <, >
-// and &. A [Data] or [View] in v is written as it writes itself.
-func AppendJSON(dst []byte, v any) ([]byte, error) { return appendJSON(dst, v, 0) }
+// and &. A [Data] or [View] in v is written as it writes itself. What is deeper
+// than encoding/json reads is an error.
+func AppendJSON(dst []byte, v any) ([]byte, error) {
+	before := len(dst)
+	dst, err := appendJSON(dst, v, 0)
+	if err == nil && len(dst)-before > 2*deepest && !json.Valid(dst[before:]) {
+		err = fmt.Errorf("writing JSON: this is deeper than %d lists and maps", deepest)
+	}
+	return dst, err
+}
 
 func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 	const usual = 1000 // beyond it encoding/json looks for a map that holds itself

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 
@@ -39,15 +40,29 @@ func (q *queue) Open(_ context.Context, env *Env) error {
 	return nil
 }
 
-func (q *queue) Write(ctx context.Context, batch []*Event) error {
-	copies := make([]*Event, len(batch))
-	for i, e := range batch {
+func (q *queue) Write(ctx context.Context, batch []*Event) error { return WriteLog(ctx, q.log, batch) }
+
+// WriteLog is the Write of a sink that writes into a log: it appends copies of
+// events, which the log gives offsets of its own. Those that no log can hold are
+// refused.
+func WriteLog(ctx context.Context, log Log, batch []*Event) error {
+	copies := make([]*Event, 0, len(batch))
+	var refused Failures
+	for _, e := range batch {
 		c := e.Copy()
 		c.ask = nil
-		copies[i] = c
+		_, err := c.Data.Bytes()
+		if err = cmp.Or(err, settleMeta([]*Event{c})); err != nil {
+			refused = append(refused, Failed{e, Permanent(err)})
+			continue
+		}
+		copies = append(copies, c)
 	}
-	if err := q.log.Append(ctx, copies); err != nil {
+	if err := log.Append(ctx, copies); err != nil {
 		return Unavailable(err, 0)
+	}
+	if refused != nil {
+		return refused
 	}
 	return nil
 }

@@ -2,9 +2,13 @@ package engine_test
 
 import (
 	"errors"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowd/flowd/engine"
 )
@@ -137,5 +141,36 @@ flows:
 	e := r.events("late")[0]
 	if e.Node != "feed" || e.Failure == nil || e.Failure.Node != "tag" || e.Failure.Message != "no good" {
 		t.Errorf("the event has node %q and failure %+v", e.Node, e.Failure)
+	}
+}
+
+func TestWhatNoLogCanHoldIsGivenUpBeforeAQueue(t *testing.T) {
+	r := start(t, queued)
+	batch := events(1, 2, 3)
+	batch[1].Data = engine.Value(math.NaN())
+	r.put(t, batch...)
+	want(t, r.wait(t, "slow", 2), "1", "3")
+	want(t, r.wait(t, "quick", 3), "1", "2", "3")
+	letters, err := r.store.DeadLetters().List(t.Context())
+	if err != nil || len(letters) != 1 || letters[0].Event.ID != "2" || letters[0].Failure.Node != "queue" {
+		t.Errorf("got the dead letters %+v, %v", letters, err)
+	}
+}
+
+func TestMetaIsWhatComesOfItInALog(t *testing.T) {
+	r := start(t, queued)
+	batch := events(1, 2, 3)
+	given := engine.Meta{"n": 1, "f": 4.0, "bytes": []byte("abc"), "list": []string{"a"}, "inner": map[string]any{"tags": map[string]string{"k": "v"}}}
+	fine := engine.Meta{"headers": map[string]any{"a": []any{"b", nil}}}
+	batch[0].Meta, batch[1].Meta, batch[2].Meta = given, given, fine
+	r.put(t, batch...)
+	r.wait(t, "quick", 3)
+	become := engine.Meta{"n": int64(1), "f": 4.0, "bytes": "YWJj", "list": []any{"a"}, "inner": map[string]any{"tags": map[string]any{"k": "v"}}}
+	got := r.events("quick")
+	if diff := cmp.Diff([]engine.Meta{become, become, fine}, []engine.Meta{got[0].Meta, got[1].Meta, got[2].Meta}); diff != "" {
+		t.Error(diff)
+	}
+	if given["n"] != 1 || reflect.ValueOf(got[2].Meta).UnsafePointer() != reflect.ValueOf(fine).UnsafePointer() {
+		t.Error("the meta that the source has was changed, or copied for nothing")
 	}
 }

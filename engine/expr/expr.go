@@ -2,6 +2,7 @@ package expr
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -62,6 +63,9 @@ func (f *field) eval(e *engine.Event, names map[string]any) (any, error) {
 	})
 }
 
+// errTooDeep is what makes something that is written no JSON.
+var errTooDeep = errors.New("this is deeper than 10000 lists and maps")
+
 // Data is Eval as a payload. What it takes from the payload of the event is not
 // decoded, but written on as it came, without space between its tokens.
 func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
@@ -78,7 +82,11 @@ func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
 	if err != nil {
 		return engine.Data{}, err
 	}
-	return engine.Compact(bytes.Clone(s.out)), nil
+	data := engine.Compact(bytes.Clone(s.out))
+	if !data.Valid() {
+		return engine.Data{}, engine.Permanent(x.at.wrap(errTooDeep))
+	}
+	return data, nil
 }
 
 // Key is Eval with the value as text that is equal for equal values, and only

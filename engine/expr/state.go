@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (s *state) convert(v any) any {
 		}
 		return s.norm(inner)
 	case []byte:
-		return string(v)
+		return base64.StdEncoding.EncodeToString(v) // as in JSON
 	}
 	r := reflect.ValueOf(v)
 	switch r.Kind() {

@@ -77,12 +77,10 @@ type lot struct {
 
 func (b *batch) Process(_ context.Context, events []*engine.Event, out *engine.Outlet) error {
 	readable := make([]*engine.Event, 0, len(events))
+	var list []byte
 	for _, e := range events {
-		_, err := e.Data.Bytes()
-		if err == nil && !e.Data.Valid() {
-			_, err = e.Data.Value()
-		}
-		if err != nil {
+		var err error
+		if list, err = engine.AppendJSON(list[:0], []any{e.Data}); err != nil { // one must not spoil the others
 			out.Fail(e, engine.Permanent(err))
 			continue
 		}

@@ -41,8 +41,9 @@ func TestABatchIsOneEventOfSeveral(t *testing.T) {
 
 func TestWhatCannotBeReadIsNotPutIntoABatch(t *testing.T) {
 	p := processor(t, Batch, `1`)
-	out := process(t, p, event("a", `{`), event("b", `1`))
-	if f := out.Failures(); len(f) != 1 || f[0].Event.ID != "a" || !engine.IsPermanent(f[0].Err) {
+	out := process(t, p, event("a", `{`), event("b", `1`), event("c", deepest(0)), event("d", deepest(1)))
+	f := out.Failures()
+	if len(f) != 2 || f[0].Event.ID != "a" || f[1].Event.ID != "c" || !engine.IsPermanent(f[0].Err) || !engine.IsPermanent(f[1].Err) {
 		t.Errorf("failed: %v", f)
 	}
 }

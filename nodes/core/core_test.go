@@ -74,6 +74,13 @@ func event(id, data string) *engine.Event {
 	return &engine.Event{ID: id, Source: "test", Type: "made", Subject: "room", Data: engine.JSON([]byte(data))}
 }
 
+// deepest is JSON that has as many lists inside each other as it may, but for
+// so many.
+func deepest(but int) string {
+	const most = 10_000
+	return strings.Repeat("[", most-but) + strings.Repeat("]", most-but)
+}
+
 func ids(events []*engine.Event) string {
 	var all []string
 	for _, e := range events {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,7 +54,11 @@ func (x *edit) apply(e *engine.Event, payload engine.Data) (engine.Data, error) 
 	const more = 256          // bytes that edits add, often
 	raw, _ := payload.Bytes() // which viewOf has seen
 	text, err := x.append(make([]byte, 0, len(raw)+more), view, e)
-	return engine.Compact(text), err
+	changed := engine.Compact(text)
+	if err == nil && !changed.Valid() {
+		err = engine.Permanent(errors.New("this is deeper than 10000 lists and maps"))
+	}
+	return changed, err
 }
 
 // viewOf is payload as text, if it can be.

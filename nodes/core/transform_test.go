@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -123,6 +124,22 @@ func TestATransformThatCannotBeMadeFailsTheEvent(t *testing.T) {
 		f := out.Failures()
 		if len(f) != 1 || !strings.Contains(f[0].Err.Error(), want) || len(out.Emitted(0)) > 0 {
 			t.Errorf("%s: failed %v, want %q", yaml, f, want)
+		}
+	}
+}
+
+func TestATransformGivesUpWhatBecomesTooDeepToBeRead(t *testing.T) {
+	for _, yaml := range []string{`{data: {a: data}}`, `{data: "[data]"}`, `{set: {a: data.a}, data: {b: data}}`, `{set: {b.c: data}}`} {
+		out := process(t, processor(t, Transform, yaml), event("1", `{"a":`+deepest(1)+`}`), event("2", `{"a":`+deepest(3)+`}`))
+		f := out.Failures()
+		if len(f) != 1 || f[0].Event.ID != "1" || !engine.IsPermanent(f[0].Err) || !strings.Contains(f[0].Err.Error(), "deeper than 10000 lists and maps") {
+			t.Errorf("%s: failed: %.300v", yaml, f)
+		}
+		for _, e := range out.Emitted(0) {
+			raw, err := e.Data.Bytes()
+			if err != nil || !json.Valid(raw) {
+				t.Errorf("%s: what it becomes can't be read: %v", yaml, err)
+			}
 		}
 	}
 }

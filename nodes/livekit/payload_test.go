@@ -221,7 +221,7 @@ func TestAnUnreadableBodyLosesItsSecretsToo(t *testing.T) {
 		`{"event":7,"stream_key" : "never end`:                `{"event":7,"stream_key":"***"`,
 		`{"event":"a","event":"b","room":{"turnPassword":7}}`: `{"event":"a","event":"b","room":{"turnPassword":"***"}}`,
 		`{"room":{"name":"no event"}}`:                        `{"room":{"name":"no event"}}`,
-		"\xff":                                                "\xff",
+		"\xff":                                                "\uFFFD",
 		strings.Repeat(`{"a":`, 20000):                        strings.Repeat(`{"a":`, 20000),
 		"null":                                                "null",
 		"[]":                                                  "[]",
