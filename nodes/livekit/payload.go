@@ -209,12 +209,50 @@ func (p payload) masked(body string) string {
 	if p.secrets {
 		return body
 	}
-	return secretMembers().ReplaceAllString(body, `"$1":"***"`)
+	var b strings.Builder
+	for {
+		at := secretMember().FindStringIndex(body)
+		if at == nil {
+			return b.String() + body
+		}
+		name, _, _ := strings.Cut(body[at[0]:at[1]], ":") // no name has one
+		b.WriteString(body[:at[0]] + strings.TrimSpace(name) + `:"***"`)
+		body = body[at[1]+valueLen(body[at[1]:]):]
+	}
 }
 
-// secretMembers matches a member of a JSON object whose name is that of a
-// secret field anywhere in an event, also one that breaks off.
-var secretMembers = sync.OnceValue(func() *regexp.Regexp {
+// valueLen is how long the JSON value is that s begins with: all of s if it
+// breaks off.
+func valueLen(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			for i++; i < len(s) && s[i] != '"'; i++ {
+				if s[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return min(i+1, len(s))
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+		if depth < 0 || depth == 0 && strings.IndexByte(", \n\r\t", s[i]) >= 0 {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// secretMember matches the name of a secret field anywhere in an event, as JSON
+// may write it, and what is between it and its value.
+var secretMember = sync.OnceValue(func() *regexp.Regexp {
 	var names []string
 	seen := map[protoreflect.FullName]bool{}
 	var walk func(md protoreflect.MessageDescriptor)
@@ -226,7 +264,7 @@ var secretMembers = sync.OnceValue(func() *regexp.Regexp {
 		for i := range md.Fields().Len() {
 			fd := md.Fields().Get(i)
 			if secret(fd) {
-				names = append(names, fd.JSONName(), fd.TextName())
+				names = append(names, escapes(fd.JSONName()), escapes(fd.TextName()))
 			}
 			if fd.Message() != nil {
 				walk(fd.Message())
@@ -234,5 +272,14 @@ var secretMembers = sync.OnceValue(func() *regexp.Regexp {
 		}
 	}
 	walk(eventType)
-	return regexp.MustCompile(`"(` + strings.Join(names, "|") + `)"\s*:\s*("(?:[^"\\]|\\.)*"?|[^\s,}\]]+)`)
+	return regexp.MustCompile(`"(?:` + strings.Join(names, "|") + `)"\s*:\s*`)
 })
+
+// escapes matches a name whose letters may be written with escapes.
+func escapes(name string) string {
+	var b strings.Builder
+	for _, c := range name {
+		fmt.Fprintf(&b, `(?:%c|\\u00(?i:%02x))`, c, c)
+	}
+	return b.String()
+}

@@ -216,16 +216,23 @@ func TestSecretsAreLeftOutUnlessAskedFor(t *testing.T) {
 
 func TestAnUnreadableBodyLosesItsSecretsToo(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"event":"x","room":{"turnPassword":70707}}`:         `{"event":"x","room":{"turnPassword":"***"}}`,
-		`{"event":7,"room":{"turnPassword":"a\"b"}}`:          `{"event":7,"room":{"turnPassword":"***"}}`,
-		`{"event":7,"stream_key" : "never end`:                `{"event":7,"stream_key":"***"`,
-		`{"event":"a","event":"b","room":{"turnPassword":7}}`: `{"event":"a","event":"b","room":{"turnPassword":"***"}}`,
-		`{"room":{"name":"no event"}}`:                        `{"room":{"name":"no event"}}`,
-		"\xff":                                                "\uFFFD",
-		strings.Repeat(`{"a":`, 20000):                        strings.Repeat(`{"a":`, 20000),
-		"null":                                                "null",
-		"[]":                                                  "[]",
-		`{"event":"x"} {"event":"y"}`:                         `{"event":"x"} {"event":"y"}`,
+		`{"event":"x","room":{"turnPassword":70707}}`:            `{"event":"x","room":{"turnPassword":"***"}}`,
+		`{"event":7,"room":{"turnPassword":"a\"b"}}`:             `{"event":7,"room":{"turnPassword":"***"}}`,
+		`{"event":7,"stream_key" : "never end`:                   `{"event":7,"stream_key":"***"`,
+		`{"event":7,"room":{"turnPasswor\u0064":"70707"}}`:       `{"event":7,"room":{"turnPasswor\u0064":"***"}}`,
+		`{"event":7,"\u0074urn_p\u0061ssw\u006Frd":"70707"}`:     `{"event":7,"\u0074urn_p\u0061ssw\u006Frd":"***"}`,
+		`{"a":{"turnPassword": {"b": [1, "70707"]} , "c": 7}}`:   `{"a":{"turnPassword":"***" , "c": 7}}`,
+		`{"turnPassword":[ "a\"]", {}, 70707], "streamKey": 7 }`: `{"turnPassword":"***", "streamKey":"***" }`,
+		`{"turnPassword": {"b": "70707", `:                       `{"turnPassword":"***"`,
+		`x" "turnPassword":"70707" "turnPassword":`:              `x" "turnPassword":"***" "turnPassword":"***"`,
+		`{"turnPassword":}`:                                      `{"turnPassword":"***"}`,
+		`{"event":"a","event":"b","room":{"turnPassword":7}}`:    `{"event":"a","event":"b","room":{"turnPassword":"***"}}`,
+		`{"room":{"name":"no event"}}`:                           `{"room":{"name":"no event"}}`,
+		"\xff":                                                   "\uFFFD",
+		strings.Repeat(`{"a":`, 20000):                           strings.Repeat(`{"a":`, 20000),
+		"null":                                                   "null",
+		"[]":                                                     "[]",
+		`{"event":"x"} {"event":"y"}`:                            `{"event":"x"} {"event":"y"}`,
 	} {
 		r := newRig(t, nil)
 		r.signed(t, body)
