@@ -198,8 +198,7 @@ func whole(nodes []*node) bool {
 // is meant.
 func (g *graph) doubts(f *flowPlan) flows.Diagnostics {
 	var diags flows.Diagnostics
-	sources, sinks := 0, 0
-	reached := map[*node]bool{}
+	sinks := 0
 	takers := map[input]int{}
 	for _, n := range g.nodes {
 		if n.part == nil { // its mistake is told already
@@ -210,22 +209,11 @@ func (g *graph) doubts(f *flowPlan) flows.Diagnostics {
 		}
 	}
 	for _, n := range g.nodes {
-		switch n.spec.Kind {
-		case SourceKind:
-			sources++
-			reached[n] = true
-		case SinkKind:
+		if n.spec.Kind == SinkKind {
 			sinks++
-		}
-		for _, in := range g.inputs[n] {
-			reached[n] = reached[n] || reached[in.from]
-		}
-		if !reached[n] {
-			diags = append(diags, n.doc.At.Warnf("nothing reaches %q", n.id))
-			continue
-		}
-		if n.spec.Kind == SinkKind && !isQueue(n.impl) {
-			continue
+			if !isQueue(n.impl) {
+				continue
+			}
 		}
 		if len(n.ports) == 0 && takers[input{n, 0}] == 0 {
 			diags = append(diags, n.doc.At.Warnf("what %q emits goes nowhere", n.id))
@@ -235,9 +223,6 @@ func (g *graph) doubts(f *flowPlan) flows.Diagnostics {
 				diags = append(diags, n.doc.At.Warnf("nothing takes port %s.%s", n.id, name))
 			}
 		}
-	}
-	if sources == 0 {
-		diags = append(diags, f.doc.At.Warnf("flow %q has no source", f.name))
 	}
 	if sinks == 0 {
 		diags = append(diags, f.doc.At.Warnf("flow %q has no sink", f.name))

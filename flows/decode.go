@@ -15,8 +15,9 @@ type Decoder interface {
 	DecodeValue(v *Value) Diagnostics
 }
 
-// A Report tells a mistake at a key of the configuration that is validated; an
-// empty key blames the whole.
+// A Report tells a mistake at a key of the configuration that is validated: at
+// its value, or, where a colon ends it, at the key itself. a.b is a key inside
+// that of another, and a.0 an item of a list. An empty key blames the whole.
 type Report func(key, format string, args ...any)
 
 // A Validator says what is wrong with a decoded configuration beyond the types
@@ -231,11 +232,17 @@ func (v *Value) missing(f Field) Diagnostic {
 	return v.Errorf("%q is missing", f.Key)
 }
 
-// reach returns the value of a key, or of a key inside that of another, a.b,
-// or the innermost value that is there.
+// reach returns what a [Report] blames, or the innermost value of it that is
+// there.
 func (v *Value) reach(key string) *Value {
 	if got := v.Get(key); got != nil {
 		return got
+	}
+	if name, ok := strings.CutSuffix(key, ":"); ok && v.Get(name) != nil {
+		return v.Key(name)
+	}
+	if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(v.Items) {
+		return v.Items[i]
 	}
 	if outer, inner, ok := strings.Cut(key, "."); ok && v.Get(outer) != nil {
 		return v.Get(outer).reach(inner)

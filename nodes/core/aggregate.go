@@ -66,7 +66,7 @@ func (c *AggregateConfig) Validate(report flows.Report) {
 	for _, part := range c.parts() {
 		for _, name := range slices.Sorted(maps.Keys(part.fields)) {
 			if taken[name] {
-				report(part.name, "there is a field %q already", name)
+				report(part.name+"."+name+":", "there is a field %q already", name)
 			}
 			taken[name] = true
 		}

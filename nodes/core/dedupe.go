@@ -55,7 +55,6 @@ func (c *DedupeConfig) Validate(report flows.Report) {
 
 type dedupe struct {
 	config DedupeConfig
-	none   []string // what nil and an empty text are as keys
 	keys   engine.Keys
 }
 
@@ -65,16 +64,18 @@ var (
 	_ flows.Validator  = (*DedupeConfig)(nil)
 )
 
-func newDedupe(c DedupeConfig) (engine.Processor, error) {
-	d := &dedupe{config: c}
-	for _, nothing := range []expr.Expr{expr.MustExpr(`nil`), expr.MustExpr(`""`)} {
-		key, err := nothing.Key(&engine.Event{})
-		if err != nil {
-			return nil, err
-		}
-		d.none = append(d.none, key)
+func newDedupe(c DedupeConfig) (engine.Processor, error) { return &dedupe{config: c}, nil }
+
+// noKeys is what nil and an empty text are as keys.
+var noKeys = []string{keyOf(`nil`), keyOf(`""`)}
+
+func keyOf(constant string) string {
+	x := expr.MustExpr(constant)
+	key, err := x.Key(&engine.Event{})
+	if err != nil {
+		panic(err)
 	}
-	return d, nil
+	return key
 }
 
 func (d *dedupe) Open(_ context.Context, env *engine.Env) error {
@@ -155,7 +156,7 @@ func (r *round) free() {
 // key is the key of e as it is remembered.
 func (d *dedupe) key(e *engine.Event) (string, error) {
 	key, err := d.config.Key.Key(e)
-	if err == nil && slices.Contains(d.none, key) {
+	if err == nil && slices.Contains(noKeys, key) {
 		err = engine.Permanent(errors.New("the key is empty, so the event can't be told from others"))
 	}
 	if replay := e.Replay(); replay != "" { // which is no duplicate of what was delivered before

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -61,14 +62,14 @@ func (c *TransformConfig) Validate(report flows.Report) {
 	if !anything && len(c.Set) == 0 && len(c.Remove) == 0 {
 		report("", "it changes nothing; want data, set, remove, type, subject, id or time")
 	}
-	for path := range c.Set {
+	for _, path := range slices.Sorted(maps.Keys(c.Set)) {
 		if _, ok := parseField(path); !ok {
-			report("set", "want fields like a or a.b, got %q", path)
+			report("set."+path+":", "want fields like a or a.b, got %q", path)
 		}
 	}
-	for _, path := range c.Remove {
+	for i, path := range c.Remove {
 		if _, ok := parseField(path); !ok {
-			report("remove", "want fields like a or a.b, got %q", path)
+			report(fmt.Sprintf("remove.%d", i), "want fields like a or a.b, got %q", path)
 		}
 	}
 }

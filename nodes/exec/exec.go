@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -92,9 +93,9 @@ func (c *Config) Validate(report flows.Report) {
 	if c.Format != "text" && c.Format != "json" {
 		report("format", "want text or json, got %q", c.Format)
 	}
-	for _, name := range c.Env {
+	for i, name := range c.Env {
 		if name == "" || strings.Contains(name, "=") {
-			report("env", "want names of environment variables, got %q", name)
+			report(fmt.Sprintf("env.%d", i), "want names of environment variables, got %q", name)
 		}
 	}
 	if c.Concurrency < 1 || c.Concurrency > 256 {

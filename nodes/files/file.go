@@ -90,7 +90,7 @@ func (c *FileConfig) Validate(report flows.Report) {
 		}
 	}
 	if c.Rotate.Keep < 0 {
-		report("rotate", "keep is a number of files, got %d", c.Rotate.Keep)
+		report("rotate.keep", "keep is a number of files, got %d", c.Rotate.Keep)
 	}
 	if c.Rotate.Size <= 0 && c.Rotate.Every == (Period{}) && (c.Rotate.Keep > 0 || c.Rotate.Gzip) {
 		report("rotate", "want size or every, to say when to rotate")

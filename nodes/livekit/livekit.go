@@ -81,9 +81,9 @@ func (c *Config) Validate(report flows.Report) {
 	for _, key := range slices.Sorted(maps.Keys(c.Keys)) {
 		switch {
 		case key == "" || c.Keys[key] == "":
-			report("keys", "keys wants a secret for each API key, got an empty one")
+			report("keys."+key, "keys wants a secret for each API key, got an empty one")
 		case key == c.APIKey && c.Keys[key] != c.APISecret:
-			report("keys", "keys has another secret for %q than api_secret", key)
+			report("keys."+key, "keys has another secret for %q than api_secret", key)
 		}
 	}
 }

@@ -405,9 +405,9 @@ func TestAConfigurationThatCannotWorkIsAMistake(t *testing.T) {
 		{Config{Path: "livekit", APIKey: "k"}, []string{
 			`path: a path begins with a slash, got "livekit"`, "api_key: api_key needs api_secret beside it"}},
 		{Config{Path: "/", APISecret: "s"}, []string{"api_secret: api_secret needs api_key beside it"}},
-		{Config{Path: "/", Keys: keys{"k": ""}}, []string{"keys: keys wants a secret for each API key, got an empty one"}},
+		{Config{Path: "/", Keys: keys{"k": ""}}, []string{"keys.k: keys wants a secret for each API key, got an empty one"}},
 		{Config{Path: "/", APIKey: "k", APISecret: "s", Keys: keys{"k": "other"}}, []string{
-			`keys: keys has another secret for "k" than api_secret`}},
+			`keys.k: keys has another secret for "k" than api_secret`}},
 	} {
 		var got []string
 		test.config.Validate(func(key, format string, args ...any) {

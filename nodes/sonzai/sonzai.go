@@ -2,6 +2,7 @@ package sonzai
 
 import (
 	_ "embed"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -152,9 +153,9 @@ func (c *PollConfig) Validate(report flows.Report) {
 	case len(c.Agents) > 0 && c.Project != "":
 		report("agents", "poll takes agents or project, not both")
 	}
-	for _, agent := range c.Agents {
+	for i, agent := range c.Agents {
 		if agent == "" {
-			report("agents", "the name of an agent is empty")
+			report(fmt.Sprintf("agents.%d", i), "the name of an agent is empty")
 		}
 	}
 	if time.Duration(c.Every) < time.Second {
@@ -173,9 +174,9 @@ func (c *RegisterConfig) Validate(report flows.Report) {
 	if len(c.Events) == 0 {
 		report("events", "want at least one event type")
 	}
-	for _, kind := range c.Events {
+	for i, kind := range c.Events {
 		if kind == "" {
-			report("events", "an event type is empty")
+			report(fmt.Sprintf("events.%d", i), "an event type is empty")
 		}
 	}
 }

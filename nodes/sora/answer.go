@@ -33,7 +33,7 @@ func configured(answer map[string]any, otherwise engine.Answer) (engine.Answer, 
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
-		return otherwise, fmt.Errorf("writing a default answer: %w", err)
+		return otherwise, fmt.Errorf("this can't be written as JSON: %w", err)
 	}
 	return jsonAnswer(body), nil
 }
@@ -75,6 +75,10 @@ func verdict(body []byte) error {
 	if err != nil {
 		return err
 	}
+	return o.verdict()
+}
+
+func (o object) verdict() error {
 	switch string(o["allowed"]) {
 	case "true":
 		return nil

@@ -3,6 +3,7 @@ package sora
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -93,10 +94,18 @@ func (c *Config) Validate(report flows.Report) {
 	if c.Timeout <= 0 {
 		report("timeout", "timeout must be longer than nothing")
 	}
-	if auth, err := configured(c.Default.Auth, rejection); err != nil {
-		report("default", "%v", err)
-	} else if err := verdict(auth.Body); err != nil {
-		report("default", "the default answer to auth is none: %v", err)
+	auth, err := configured(c.Default.Auth, rejection)
+	var o object
+	if err == nil {
+		err = json.Unmarshal(auth.Body, &o)
+	}
+	if err != nil {
+		report("default.auth", "%v", err)
+	} else if err := o.verdict(); err != nil {
+		report("default.auth", "Sora does not understand this answer: %v", err)
+	}
+	if _, err := configured(c.Default.Session, accepted); err != nil {
+		report("default.session", "%v", err)
 	}
 }
 

@@ -497,9 +497,9 @@ func TestAConfigurationThatCannotWorkIsAMistake(t *testing.T) {
 		{func(c *Config) { c.Timeout = 0 }, []string{"timeout: timeout must be longer than nothing"}},
 		{func(c *Config) { c.BasicAuth = &BasicAuth{User: "u"} }, []string{"basic_auth: basic_auth needs a user and a password, got an empty one"}},
 		{func(c *Config) { c.Default.Auth = map[string]any{"allowed": "yes"} },
-			[]string{"default: the default answer to auth is none: its field allowed is neither true nor false"}},
+			[]string{"default.auth: Sora does not understand this answer: its field allowed is neither true nor false"}},
 		{func(c *Config) { c.Default.Auth = map[string]any{"allowed": false} },
-			[]string{"default: the default answer to auth is none: it refuses without a reason"}},
+			[]string{"default.auth: Sora does not understand this answer: it refuses without a reason"}},
 	} {
 		c := Source.Default
 		test.set(&c)

@@ -2,7 +2,9 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/flowd/flowd/engine"
@@ -32,11 +34,11 @@ var reserved = map[string]bool{
 
 // checkHeaders refuses names that no header has, and those that are reserved.
 func checkHeaders(report flows.Report, headers map[string]expr.Text) {
-	for name := range headers {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !token(name) {
-			report("headers", "%q can't be the name of a header", name)
+			report("headers."+name+":", "%q can't be the name of a header", name)
 		} else if reserved[http.CanonicalHeaderKey(name)] {
-			report("headers", "%s is not yours to set", name)
+			report("headers."+name+":", "%s is not yours to set", name)
 		}
 	}
 }

@@ -164,16 +164,19 @@ func (c *HTTPConfig) Validate(report flows.Report) {
 	if !slices.Contains(formats, c.Format) {
 		report("format", "want one of %s, got %q", strings.Join(formats, ", "), c.Format)
 	}
-	if c.Sign != nil {
-		if _, err := standardKeys(c.Sign.Secret); err != nil || len(c.Sign.Secret) == 0 {
-			report("sign", "wrong secret: want whsec_ and base64")
-		}
-	}
 	if c.Concurrency < 1 || c.Concurrency > 1024 {
 		report("concurrency", "want 1 to 1024, got %d", c.Concurrency)
 	}
 	if slices.Contains(strings.Split("."+c.Result, ".")[1:], "") && c.Result != "" {
 		report("result", "want a field like reply or order.reply, got %q", c.Result)
+	}
+}
+
+// Validate refuses what can't sign.
+func (s *Sign) Validate(report flows.Report) {
+	refuseEmpty(report, "secret", s.Secret)
+	if _, err := standardKeys(s.Secret); err != nil {
+		report("secret", "%v", err)
 	}
 }
 

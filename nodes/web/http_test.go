@@ -621,7 +621,7 @@ func TestWrongHTTPSinksAreRefused(t *testing.T) {
 		{`{url: "http://x/", headers: {content-length: "1"}}`, "not yours to set"},
 		{`{url: "http://x/", format: xml}`, "want one of json, form"},
 		{`{url: "http://x/", sign: {secret: "%"}}`, "wrong secret"},
-		{`{url: "http://x/", sign: {secret: []}}`, "wrong secret"},
+		{`{url: "http://x/", sign: {secret: []}}`, "the secret is empty"},
 		{`{url: "http://x/", sign: {}}`, `"secret" is missing`},
 		{`{url: "http://x/", success: 6xx}`, "want a status like"},
 		{`{url: "http://x/", success: 300-200}`, "want a status like"},

@@ -201,11 +201,11 @@ func standardHeader(h http.Header, name string) string {
 func standardKey(secret flows.Secret) ([]byte, error) {
 	text := secret.Reveal()
 	if strings.HasPrefix(text, "whsk_") || strings.HasPrefix(text, "whpk_") {
-		return nil, errors.New("this is an asymmetric key; want a secret, whsec_…")
+		return nil, errors.New("wrong secret: this is an asymmetric key; want a secret, whsec_…")
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
 	if err != nil || len(key) == 0 {
-		return nil, errors.New("want whsec_ and base64")
+		return nil, errors.New("wrong secret: want whsec_ and base64")
 	}
 	return key, nil
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/flowd/flowd/engine"
@@ -23,23 +25,28 @@ type scheme interface {
 
 // Validate refuses anything but one scheme with good secrets.
 func (v *Verify) Validate(report flows.Report) {
+	given := map[string]bool{
+		"none": v.Mode != "", "bearer": v.Bearer != nil, "basic": v.Basic != nil, "standard-webhooks": v.StandardWebhooks != nil,
+		"github": v.GitHub != nil, "stripe": v.Stripe != nil, "slack": v.Slack != nil, "hmac": v.HMAC != nil,
+	}
+	ways := slices.Sorted(maps.Keys(given))
 	set := 0
-	for _, given := range []bool{
-		v.Mode != "", v.Bearer != nil, v.Basic != nil, v.StandardWebhooks != nil,
-		v.GitHub != nil, v.Stripe != nil, v.Slack != nil, v.HMAC != nil,
-	} {
-		if given {
+	for _, is := range given {
+		if is {
 			set++
 		}
 	}
+	_, known := given[v.Mode]
 	switch {
+	case v.Mode != "" && !known:
+		report("mode", "want one of %s, got %q", strings.Join(ways, ", "), v.Mode)
 	case v.Mode != "" && v.Mode != "none":
-		report("mode", "want none, or a map with one way to verify and its secret: {%s: …}", v.Mode)
+		report("mode", "want %s with its secret: {%s: …}", v.Mode, v.Mode)
 	case set != 1:
-		report("", "want one way to verify, got %d", set)
+		report("", "want one of %s, got %d of them", strings.Join(ways, ", "), set)
 	case v.StandardWebhooks != nil:
 		if _, err := standardKeys(v.StandardWebhooks.Secret); err != nil {
-			report("standard-webhooks", "wrong secret: %v", err)
+			report("standard-webhooks", "%v", err)
 		}
 	}
 }
