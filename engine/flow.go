@@ -253,6 +253,9 @@ func (f *flow) bury(ctx context.Context, dead []DeadLetter) error {
 	if len(dead) == 0 {
 		return nil
 	}
+	for i := range dead {
+		dead[i].Event = storable(dead[i].Event)
+	}
 	for try := 1; ; try++ {
 		err := f.engine.store.DeadLetters().Add(ctx, dead...)
 		if err == nil {
@@ -273,6 +276,18 @@ func (f *flow) bury(ctx context.Context, dead []DeadLetter) error {
 		}
 	}
 	return nil
+}
+
+// storable is e without what no store can hold.
+func storable(e *Event) *Event {
+	c := e.Copy()
+	if _, err := c.Data.Bytes(); err != nil {
+		c.Data = Value(err.Error())
+	}
+	if settleMeta([]*Event{c}) != nil {
+		c.Meta = nil
+	}
+	return c
 }
 
 func (f *flow) count(n *node, info BatchInfo) {

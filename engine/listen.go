@@ -300,10 +300,13 @@ func (l *listener) read(w http.ResponseWriter, r *http.Request) ([]byte, *Answer
 	limit := l.manner.Load().maxBody
 	var body []byte
 	var err error
-	if n := r.ContentLength; 0 <= n && n <= min(limit, maxAhead) {
+	switch n := r.ContentLength; {
+	case n > limit: // not a byte of it is waited for
+		err = &http.MaxBytesError{Limit: limit}
+	case 0 <= n && n <= maxAhead:
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
-	} else {
+	default:
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	}
 	var tooLarge *http.MaxBytesError

@@ -153,7 +153,10 @@ func TestWhatNoLogCanHoldIsGivenUpBeforeAQueue(t *testing.T) {
 	want(t, r.wait(t, "quick", 3), "1", "2", "3")
 	letters, err := r.store.DeadLetters().List(t.Context())
 	if err != nil || len(letters) != 1 || letters[0].Event.ID != "2" || letters[0].Failure.Node != "queue" {
-		t.Errorf("got the dead letters %+v, %v", letters, err)
+		t.Fatalf("got the dead letters %+v, %v", letters, err)
+	}
+	if text, err := letters[0].Event.Data.Bytes(); err != nil || !strings.Contains(string(text), "unsupported value: NaN") {
+		t.Errorf("no store can hold the dead letter: %s, %v", text, err)
 	}
 }
 
