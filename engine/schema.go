@@ -14,15 +14,37 @@ import (
 // payloads look like: a JSON Schema, or bodies as they come. A list is of files
 // of which a payload is like one.
 type SchemaFiles struct {
-	shape Shape
-	files flows.Fingerprints
+	bodies []Body
+	files  flows.Fingerprints
+}
+
+// A Body is one way that payloads look: a sample, or a JSON Schema, or one of
+// the schemas in its anyOf or oneOf.
+type Body struct {
+	Shape  Shape // what is known of such payloads
+	Sample any   // one of them; nil for a schema
 }
 
 // FlowType names the type of the field in the documentation of a node.
 func (SchemaFiles) FlowType() string { return "path or list of paths" }
 
-// Shape is what is known of the payloads: nothing, if no file is named.
-func (s SchemaFiles) Shape() Shape { return s.shape }
+// Bodies are the ways that payloads look: one of which nothing is known, if no
+// file is named.
+func (s SchemaFiles) Bodies() []Body {
+	if len(s.bodies) == 0 {
+		return []Body{{}}
+	}
+	return s.bodies
+}
+
+// Shape is what is known of all of the payloads.
+func (s SchemaFiles) Shape() Shape {
+	all := s.Bodies()[0].Shape
+	for _, b := range s.Bodies()[1:] {
+		all = all.Or(b.Shape)
+	}
+	return all
+}
 
 // Files are those that are named.
 func (s SchemaFiles) Files() flows.Fingerprints { return s.files }
@@ -34,52 +56,43 @@ func (s *SchemaFiles) DecodeValue(v *flows.Value) flows.Diagnostics {
 		items = v.Items
 	}
 	*s = SchemaFiles{files: flows.Fingerprints{}}
-	var all Shape
-	for i, item := range items {
+	for _, item := range items {
 		if item.Kind != flows.String || item.Text == "" {
 			return flows.Diagnostics{item.Errorf("want the path of a JSON Schema or of a sample body")}
 		}
-		shape, err := s.read(item.Text)
-		if err != nil {
+		if err := s.read(item.Text); err != nil {
 			return flows.Diagnostics{item.Errorf("%v", err)}
 		}
-		if i > 0 {
-			shape = all.Or(shape)
-		}
-		all = shape
 	}
-	s.shape = all
 	return nil
 }
 
 // read reads a file of one JSON Schema, or of sample bodies, one behind the
 // other.
-func (s *SchemaFiles) read(path string) (Shape, error) {
+func (s *SchemaFiles) read(path string) error {
 	text, err := s.files.ReadFile(path)
 	if err != nil {
-		return Shape{}, fmt.Errorf("reading a schema: %w", err)
+		return fmt.Errorf("reading a schema: %w", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
-	var all Shape
 	for n := 0; ; n++ {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); errors.Is(err, io.EOF) && n > 0 {
-			return all, nil
+			return nil
 		} else if err != nil {
-			return Shape{}, fmt.Errorf("%s holds neither a JSON Schema nor sample bodies: %w", path, err)
+			return fmt.Errorf("%s holds neither a JSON Schema nor sample bodies: %w", path, err)
 		}
 		value, err := JSON(raw).Value()
 		if err != nil {
-			return Shape{}, fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, err)
 		}
-		shape := sampleShape(value)
 		if m, ok := value.(map[string]any); ok && isJSONSchema(m) {
-			shape = (&schemaReader{root: m}).shape(m, 0)
+			for _, shape := range newSchemaReader(m).bodies(m) {
+				s.bodies = append(s.bodies, Body{Shape: shape})
+			}
+			continue
 		}
-		if n > 0 {
-			shape = all.Or(shape)
-		}
-		all = shape
+		s.bodies = append(s.bodies, Body{sampleShape(value), value})
 	}
 }
 
@@ -123,7 +136,20 @@ func isJSONSchema(m map[string]any) bool {
 
 // A schemaReader makes a shape of a JSON Schema, of any draft. What it does not
 // understand it takes for anything.
-type schemaReader struct{ root map[string]any }
+type schemaReader struct {
+	root map[string]any
+	refs map[reference]Shape // those that were followed, for a schema may refer to itself at many places
+}
+
+// A reference is one at a depth of the schema.
+type reference struct {
+	to    string
+	depth int
+}
+
+func newSchemaReader(root map[string]any) *schemaReader {
+	return &schemaReader{root: root, refs: map[reference]Shape{}}
+}
 
 // deepestSchema is how deep schemas are read that refer to themselves.
 const deepestSchema = 12
@@ -133,22 +159,54 @@ var schemaKinds = map[string]Kinds{
 	"string": CanBeText, "array": CanBeList, "object": CanBeMap,
 }
 
+// bodies are the shapes of which a value has one.
+func (r *schemaReader) bodies(schema any) []Shape {
+	m, _ := schema.(map[string]any)
+	for range deepestSchema {
+		ref, ok := m["$ref"].(string)
+		if !ok {
+			break
+		}
+		m, _ = r.resolve(ref).(map[string]any)
+	}
+	var all []Shape
+	for _, s := range alternatives(m) {
+		all = append(all, r.shape(s, 1))
+	}
+	if all == nil {
+		all = []Shape{r.shape(m, 0)}
+	}
+	return all
+}
+
+// alternatives are the schemas of which a value has one, if there are several.
+func alternatives(m map[string]any) []any {
+	for _, key := range []string{"anyOf", "oneOf"} {
+		if some, ok := m[key].([]any); ok && m["properties"] == nil {
+			return some
+		}
+	}
+	return nil
+}
+
 func (r *schemaReader) shape(schema any, depth int) Shape {
 	m, ok := schema.(map[string]any)
 	if !ok || depth > deepestSchema {
 		return Shape{}
 	}
 	if ref, ok := m["$ref"].(string); ok {
-		return r.shape(r.resolve(ref), depth+1)
-	}
-	for _, key := range []string{"anyOf", "oneOf"} {
-		if some, ok := m[key].([]any); ok && len(some) > 0 && m["properties"] == nil {
-			all := r.shape(some[0], depth+1)
-			for _, s := range some[1:] {
-				all = all.Or(r.shape(s, depth+1))
-			}
-			return all
+		at := reference{ref, depth}
+		if _, known := r.refs[at]; !known {
+			r.refs[at] = r.shape(r.resolve(ref), depth+1)
 		}
+		return r.refs[at]
+	}
+	if some := alternatives(m); len(some) > 0 {
+		all := r.shape(some[0], depth+1)
+		for _, s := range some[1:] {
+			all = all.Or(r.shape(s, depth+1))
+		}
+		return all
 	}
 	s := Shape{Kinds: kindsOfSchema(m)}
 	if s.Kinds == 0 {
@@ -205,6 +263,8 @@ func kindsOfSchema(m map[string]any) Kinds {
 	default:
 		if m["properties"] != nil {
 			kinds = CanBeMap
+		} else if textsOfSchema(m) != nil {
+			kinds = CanBeText | CanBeNil
 		}
 	}
 	if m["nullable"] == true && kinds != 0 {

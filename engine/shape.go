@@ -65,7 +65,19 @@ func OneOf(values ...string) Shape {
 }
 
 // Or is the shape of what is of the one shape or the other.
-func (s Shape) Or(t Shape) Shape {
+func (s Shape) Or(t Shape) Shape { return union{}.of(s, t) }
+
+// A union makes the shape of what has one of two. It keeps what it made of the
+// fields of two maps, for a schema that refers to itself has the same ones at
+// many places.
+type union map[twoMaps]map[string]Shape
+
+type twoMaps struct {
+	s, t         uintptr // the addresses of their fields
+	sOpen, tOpen bool
+}
+
+func (u union) of(s, t Shape) Shape {
 	switch {
 	case s.Kinds == 0 || t.Kinds == 0:
 		return Shape{}
@@ -76,53 +88,58 @@ func (s Shape) Or(t Shape) Shape {
 		s.Kinds |= t.Kinds
 		return s
 	}
-	u := Shape{Kinds: s.Kinds | t.Kinds}
+	all := Shape{Kinds: s.Kinds | t.Kinds}
 	switch a, b := s.Kinds&CanBeText != 0, t.Kinds&CanBeText != 0; {
 	case a && b && s.limited() && t.limited():
-		u.Values, u.Known = merge(s.Values, t.Values), merge(s.Known, t.Known)
-		u.Growing = s.Growing || t.Growing
+		all.Values, all.Known = merge(s.Values, t.Values), merge(s.Known, t.Known)
+		all.Growing = s.Growing || t.Growing
 	case a && !b:
-		u.Values, u.Known, u.Growing = s.Values, s.Known, s.Growing
+		all.Values, all.Known, all.Growing = s.Values, s.Known, s.Growing
 	case b && !a:
-		u.Values, u.Known, u.Growing = t.Values, t.Known, t.Growing
+		all.Values, all.Known, all.Growing = t.Values, t.Known, t.Growing
 	}
 	switch a, b := s.Kinds&CanBeList != 0, t.Kinds&CanBeList != 0; {
 	case a && b && s.Item != nil && t.Item != nil:
-		item := s.Item.Or(*t.Item)
-		u.Item = &item
+		item := u.of(*s.Item, *t.Item)
+		all.Item = &item
 	case a && !b:
-		u.Item = s.Item
+		all.Item = s.Item
 	case b && !a:
-		u.Item = t.Item
+		all.Item = t.Item
 	}
 	switch a, b := s.Kinds&CanBeMap != 0, t.Kinds&CanBeMap != 0; {
 	case a && b:
-		u.Fields, u.Open = fieldsOfEither(s, t), s.Open || t.Open
-		u.Growing = u.Growing || s.Growing || t.Growing
+		all.Fields, all.Open = u.fields(s, t), s.Open || t.Open
+		all.Growing = all.Growing || s.Growing || t.Growing
 	case a:
-		u.Fields, u.Open, u.Growing = s.Fields, s.Open, u.Growing || s.Growing
+		all.Fields, all.Open, all.Growing = s.Fields, s.Open, all.Growing || s.Growing
 	case b:
-		u.Fields, u.Open, u.Growing = t.Fields, t.Open, u.Growing || t.Growing
+		all.Fields, all.Open, all.Growing = t.Fields, t.Open, all.Growing || t.Growing
 	}
-	return u
+	return all
 }
 
 // limited reports whether a text is one of known ones.
 func (s Shape) limited() bool { return s.Values != nil || s.Known != nil }
 
-func fieldsOfEither(s, t Shape) map[string]Shape {
-	if reflect.ValueOf(s.Fields).UnsafePointer() == reflect.ValueOf(t.Fields).UnsafePointer() {
+func (u union) fields(s, t Shape) map[string]Shape {
+	two := twoMaps{reflect.ValueOf(s.Fields).Pointer(), reflect.ValueOf(t.Fields).Pointer(), s.Open, t.Open}
+	if two.s == two.t {
 		return s.Fields
+	}
+	if made := u[two]; made != nil {
+		return made
 	}
 	fields := make(map[string]Shape, len(s.Fields)+len(t.Fields))
 	for name, f := range s.Fields {
-		fields[name] = f.Or(t.field(name))
+		fields[name] = u.of(f, t.field(name))
 	}
 	for name, f := range t.Fields {
 		if _, both := s.Fields[name]; !both {
-			fields[name] = f.Or(s.field(name))
+			fields[name] = u.of(f, s.field(name))
 		}
 	}
+	u[two] = fields
 	return fields
 }
 
@@ -298,7 +315,9 @@ func (s Schema) Name(name string) Shape {
 // unheard reports whether v is of events that nobody has heard of yet.
 func (v Variant) unheard() bool { return v.Type.Growing && len(v.Type.Values) == 0 }
 
-// Name is the shape of one of the names of the language: data, type, …
+// Name is the shape of one of the names of the language: data, type, … A
+// request is known as the event that comes of it, whose data is its body and
+// whose meta has its headers, query and path.
 func (v Variant) Name(name string) Shape {
 	switch name {
 	case "source":
@@ -311,6 +330,10 @@ func (v Variant) Name(name string) Shape {
 		return v.Meta
 	case "error":
 		return v.Error
+	case "body":
+		return v.Data
+	case "headers", "query", "path":
+		return v.Meta.field(name)
 	}
 	return Shape{}
 }

@@ -31,8 +31,9 @@ type Retry struct {
 type SourceSpec[C any] struct {
 	About
 	Default C
-	Schema  func(C) Schema          // what is known of its events; nothing if nil
-	New     func(C) (Source, error) // pure: acquires nothing
+	Schema  func(C) Schema            // what is known of its events; nothing if nil
+	Check   func(C) flows.Diagnostics // tells mistakes in expressions over what comes from outside
+	New     func(C) (Source, error)   // pure: acquires nothing
 }
 
 // A ProcessorSpec declares a type of processor.
@@ -71,6 +72,7 @@ type Spec struct {
 	build  func(config any) (any, error)
 	ports  func(config any) []string
 	schema func(config any) Schema
+	check  func(config any) flows.Diagnostics
 	gives  func(config any, in Schema) []Schema
 }
 
@@ -93,6 +95,9 @@ func (s SourceSpec[C]) declare() *Spec {
 	spec.Retry = Retry{First: DefaultRetry.First, Max: DefaultRetry.Max}
 	if s.Schema != nil {
 		spec.schema = func(config any) Schema { return s.Schema(config.(C)) }
+	}
+	if s.Check != nil {
+		spec.check = func(config any) flows.Diagnostics { return s.Check(config.(C)) }
 	}
 	return spec
 }

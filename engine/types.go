@@ -51,6 +51,9 @@ func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) (m
 		if n.part != nil && n.spec.Kind == SourceKind {
 			t.out[n] = []Schema{n.schema()}
 			entering = entering.And(t.out[n][0])
+			if n.spec.check != nil {
+				diags = append(diags, n.spec.check(n.settings)...)
+			}
 			continue
 		}
 		diags = append(diags, t.node(n)...)

@@ -18,6 +18,7 @@ type Expr struct{ field }
 // A field is what all kinds of expression field have in common.
 type field struct {
 	part
+	scope *scope
 	at    *site // all of it
 	reads []Path
 }
@@ -29,7 +30,7 @@ func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v
 func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	t := tree{scope: sc}
 	p, at := t.value(v)
-	*f = field{p, at, merged(t.reads)}
+	*f = field{p, sc, at, merged(t.reads)}
 	return t.diags
 }
 
@@ -193,7 +194,7 @@ func (c *Condition) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	}
 	src := newSource(v, v.Text, 0)
 	n, p, diags := compile(src, sc)
-	*c = Condition{field{part: p, at: &site{src: src}}}
+	*c = Condition{field{part: p, scope: sc, at: &site{src: src}}}
 	if diags.Failed() {
 		return diags
 	}

@@ -188,7 +188,7 @@ func (c *compiler) member(n *ast.MemberNode) part {
 		return c.path(n)
 	}
 	base, key := c.node(n.Node), c.node(n.Property)
-	if !c.readable(n, base, "can't be read by index") {
+	if !c.readable(n, n.Node, base, "can't be read by index") {
 		return unknown
 	}
 	if !key.kinds.has(isNumber | isText | isNil) {
@@ -230,7 +230,7 @@ func (c *compiler) path(n *ast.MemberNode) part {
 	slices.Reverse(keys)
 	slices.Reverse(places)
 	from := c.node(base)
-	if !c.readable(n, from, "has no field "+c.quote(keys[0])) {
+	if !c.readable(n, base, from, "has no field "+c.quote(keys[0])) {
 		return unknown
 	}
 	c.headers(n, base, keys)
@@ -251,8 +251,8 @@ func (c *compiler) path(n *ast.MemberNode) part {
 	return c.fold(n, p, from)
 }
 
-// readable tells the mistake of reading on from what has nothing inside.
-func (c *compiler) readable(n *ast.MemberNode, p part, what string) bool {
+// readable tells the mistake of reading on, in n, from what has nothing inside.
+func (c *compiler) readable(n *ast.MemberNode, from ast.Node, p part, what string) bool {
 	_, field := n.Property.(*ast.StringNode)
 	has := isMap | isList | isNil
 	if !field {
@@ -261,7 +261,7 @@ func (c *compiler) readable(n *ast.MemberNode, p part, what string) bool {
 	if p.kinds.has(has) {
 		return true
 	}
-	d := c.mistake(n, "%s is %s, which %s", cmp.Or(c.show(n.Node), "this"), p.kinds, what)
+	d := c.mistake(n, "%s is %s, which %s", cmp.Or(c.show(from), "this"), p.kinds, what)
 	if p.kinds == isTime || p.kinds == isDuration {
 		if s, ok := n.Property.(*ast.StringNode); ok {
 			d.Hint = methodHint(p.kinds, s.Value)

@@ -11,9 +11,10 @@ import (
 	"github.com/flowd/flowd/flows"
 )
 
-// knowing is the scope of expressions on the events of a schema.
-func knowing(events engine.Schema) *scope {
-	return &scope{names: ofEvent.names, roots: ofEvent.roots, events: events}
+// knowing is the scope of expressions on the events of a schema, or on the
+// requests that bring them.
+func (sc *scope) knowing(events engine.Schema) *scope {
+	return &scope{names: sc.names, roots: sc.roots, events: events}
 }
 
 // result is the shape of what Eval makes of the value: a time becomes text.
@@ -228,7 +229,7 @@ func (f *field) Check(in engine.Schema) flows.Diagnostics {
 	if f.at == nil {
 		return nil
 	}
-	t := tree{scope: knowing(in)}
+	t := tree{scope: f.scope.knowing(in)}
 	t.value(f.at.src.v)
 	return t.diags
 }
@@ -240,10 +241,24 @@ func (c *Condition) Check(in engine.Schema) flows.Diagnostics {
 		return nil
 	}
 	fresh := new(Condition)
-	diags := fresh.decode(c.at.src.v, knowing(in))
+	diags := fresh.decode(c.at.src.v, c.scope.knowing(in))
 	if yes, _ := fresh.Narrow(in); len(in) > 0 && len(yes) == 0 && len(diags) == 0 && fresh.reads != nil {
 		d := c.at.src.v.Warnf("this is never true for %s", in)
 		d.Span = c.at.src.span(extent(fresh.at.node))
+		diags = append(diags, d)
+	}
+	return diags
+}
+
+// CheckAs tells the mistakes that can be found where it is known which requests
+// come: also that the value can't be of the kinds that are wanted.
+func (r *Request) CheckAs(want string, may engine.Kinds, in engine.Schema) flows.Diagnostics {
+	diags := r.Check(in)
+	if shape := r.Shape(in); len(diags) == 0 && shape.Kinds&^engine.CanBeNil != 0 && !shape.May(may) {
+		d := r.at.src.v.Errorf("want %s, got %s", want, kinds(shape.Kinds).there())
+		if r.at.node != nil {
+			d.Span = r.at.src.span(extent(r.at.node))
+		}
 		diags = append(diags, d)
 	}
 	return diags
@@ -254,7 +269,7 @@ func (t *Text) Check(in engine.Schema) flows.Diagnostics {
 	if t.at == nil {
 		return nil
 	}
-	_, _, diags := compileText(t.at.src.v, knowing(in))
+	_, _, diags := compileText(t.at.src.v, ofEvent.knowing(in))
 	return diags
 }
 

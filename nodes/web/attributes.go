@@ -34,6 +34,23 @@ func (v *Verify) attributes(h http.Header, e *engine.Event) {
 	}
 }
 
+// The places of the type in the bodies of senders of a known kind.
+var (
+	typeField = expr.MustRequest("body.type")
+	slackType = expr.MustRequest("body.event.type ?? body.type")
+)
+
+// typeOf is the place of the type where attributes finds it in the body.
+func (v *Verify) typeOf() expr.Request {
+	switch {
+	case v.StandardWebhooks != nil, v.Stripe != nil:
+		return typeField
+	case v.Slack != nil:
+		return slackType
+	}
+	return expr.Request{}
+}
+
 // finish sets what the configuration says of an event, and its meta. An event
 // whose expressions fail is authentic all the same: it carries the failure
 // and goes to the dead letters.

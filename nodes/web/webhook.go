@@ -30,14 +30,9 @@ var Webhook = engine.SourceSpec[WebhookConfig]{
 		Method:  http.MethodPost,
 		Timeout: flows.Duration(30 * time.Second),
 	},
-	Schema: func(c WebhookConfig) engine.Schema {
-		v := engine.Variant{Of: "a webhook event", Data: c.Schema.Shape(), Again: c.Verify.repeats()}
-		if c.Source != "" {
-			v.Source = engine.OneOf(c.Source)
-		}
-		return engine.Schema{v}
-	},
-	New: newWebhook,
+	Schema: webhookSchema,
+	Check:  checkWebhook,
+	New:    newWebhook,
 }
 
 // WebhookConfig is the configuration of a webhook.
@@ -79,7 +74,8 @@ type WebhookConfig struct {
 	Timeout flows.Duration `flow:"timeout"`
 	// Schema is the path of a JSON Schema of the payloads, or of bodies as they
 	// come, from which their fields are learned; or a list of such paths. With
-	// it, expressions behind this node are checked against what is there.
+	// it, the expressions here and behind this node are checked against what is
+	// there; and where type is learned from the body, by type of event.
 	Schema engine.SchemaFiles `flow:"schema"`
 }
 
