@@ -74,6 +74,9 @@ func (s *httpSink) deliver(ctx context.Context, batch []*engine.Event) ([]try, e
 	return tries, failures
 }
 
+// restTime is the time for the rest of an answer that nobody asked for.
+const restTime = time.Second
+
 // try sends one request, when its turn has come, and judges the answer.
 func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) (engine.Data, error) {
 	select {
@@ -93,6 +96,9 @@ func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) 
 
 	r := s.client.R().SetContext(request)
 	r.Header = out.header.Clone()
+	// It is not sent. By it [http.Transport] knows that it may try again at once
+	// what came to a connection that the receiver had given up.
+	r.Header["X-Idempotency-Key"] = nil
 	if s.signature != nil {
 		s.sign(r.Header, out)
 	}
@@ -102,6 +108,9 @@ func (s *httpSink) try(ctx context.Context, limit time.Duration, out *outgoing) 
 	resp, err := r.Execute(s.Method, out.url)
 	if err != nil {
 		return engine.Data{}, s.unreachable(request, limit, err)
+	}
+	if s.Result == "" || !s.succeeded(resp.StatusCode()) {
+		defer time.AfterFunc(restTime, cancel).Stop()
 	}
 	defer drain(resp.RawBody())
 	if !s.succeeded(resp.StatusCode()) {

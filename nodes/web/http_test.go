@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -474,6 +475,77 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	lanes.Wait()
 	if n := srv.connections.Load(); n > 4 || len(srv.requests) != 300 || most.Load() > 4 {
 		t.Errorf("%d connections, %d at a time, for %d requests", n, most.Load(), len(srv.requests))
+	}
+}
+
+// A receiver may close a connection that is idle just when it is used again.
+func TestAConnectionThatTheReceiverHasGivenUpIsNoFailure(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heads sync.Map
+	var receivers sync.WaitGroup
+	receivers.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			receivers.Go(func() {
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				for n := range 2 { // it answers the first request alone
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					body, _ := io.ReadAll(r.Body)
+					heads.Store(string(body), r.Header)
+					if n == 0 {
+						_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+					}
+				}
+			})
+		}
+	})
+	sink := newSink(t, "http://"+listener.Addr().String(), `{url: URL, concurrency: 2}`)
+	for range 5 {
+		if err := sink.Write(t.Context(), numbered(5)); err != nil {
+			t.Error(err)
+		}
+	}
+	heads.Range(func(_, h any) bool {
+		if _, sent := h.(http.Header)["X-Idempotency-Key"]; sent {
+			t.Error("a header is sent that nobody asked for")
+		}
+		return true
+	})
+	sink.(io.Closer).Close()
+	listener.Close()
+	receivers.Wait()
+}
+
+func TestAnAnswerThatDoesNotEndIsNotWaitedFor(t *testing.T) {
+	hang := make(chan struct{})
+	var failing atomic.Bool
+	srv := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
+		if failing.Load() {
+			w.WriteHeader(500)
+		}
+		_, _ = io.WriteString(w, "busy")
+		w.(http.Flusher).Flush()
+		<-hang
+	})
+	defer close(hang)
+	sink := newSink(t, srv.URL, `URL`)
+	ctx := engine.WithTimeout(t.Context(), 5*time.Minute)
+	if err := sink.Write(ctx, numbered(1)); err != nil {
+		t.Error(err)
+	}
+	failing.Store(true)
+	if err := failure(t, sink.Write(ctx, numbered(1))); !strings.Contains(err.Error(), "500 Internal Server Error: busy") {
+		t.Error(err)
 	}
 }
 
