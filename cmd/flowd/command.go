@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 	"github.com/flowd/flowd/flows"
 	"github.com/flowd/flowd/nodes"
 )
@@ -129,7 +131,7 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 		}
 		i := slices.IndexFunc(all, func(c *command) bool { return c.name == name })
 		if i < 0 && strings.ContainsAny(name, "./") {
-			return usage("%q is no command: documents are given with -f %s", name, name)
+			return usage("%q is no command: did you mean -f %s?", name, name)
 		}
 		if i < 0 {
 			return usage("unknown command %q%s", name, hint(name, names(all)))
@@ -152,10 +154,27 @@ func dispatch(ctx context.Context, o *options, args []string) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	if len(rest) > c.most || len(rest) < c.least {
+	tooMany := len(rest) > c.most
+	if meant := documentsIn(rest, tooMany); meant != "" && set.Lookup("f") != nil {
+		return usage("documents are given with -f: did you mean%s?", meant)
+	}
+	if tooMany || len(rest) < c.least {
 		return usage("usage: %s", c.usage())
 	}
 	return c.run(ctx, o, rest)
+}
+
+// documentsIn are the arguments that can only be meant as documents, as flags.
+// Where there should be fewer arguments, any path may be.
+func documentsIn(args []string, tooMany bool) (meant string) {
+	for _, arg := range args {
+		extension := filepath.Ext(arg)
+		is := (extension == ".yaml" || extension == ".yml") && !enginetest.IsSuite(arg)
+		if _, err := os.Stat(arg); is || tooMany && err == nil {
+			meant += " -f " + arg
+		}
+	}
+	return meant
 }
 
 // parse parses flags that may stand before, between and behind the arguments.

@@ -5,7 +5,8 @@
 // one of the schemes of signature.go; body.go makes a payload of its body;
 // cloudevents.go takes the attributes of a CloudEvents request; and
 // attributes.go finds those of the others. sample.go makes requests as a
-// sender would, for trying a flow out.
+// sender would, for trying a flow out, and schema.go says what is known of
+// requests and events before there are any.
 //
 // An event goes out by http.go, which renders it into a request
 // (outgoing.go), sends it and judges the answer (answer.go). respond.go
