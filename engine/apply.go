@@ -76,7 +76,7 @@ func (e *Engine) apply(ctx context.Context, doc *flows.Document) (Changes, error
 	if e.address != "" {
 		p.server.Listen = e.address
 	}
-	c := &change{engine: e, plan: p}
+	c := &change{engine: e, plan: p, flows: map[string]*flow{}, draining: map[string][]*flow{}}
 	c.diff()
 	if err := c.acquire(ctx); err != nil {
 		c.undo()
@@ -93,13 +93,15 @@ type change struct {
 	Changes
 	engine   *Engine
 	plan     *plan
-	added    []*flowPlan      // whose logs nothing reads yet
-	removed  []*flow          // whose logs the plan does not read
-	fresh    []fresh          // nodes to be opened
-	opened   []*part          // in order
-	flows    map[string]*flow // that are new, by log
-	listener *listener        // for the routes of the plan; nil if it has none
-	manner   *manner          // that the listener takes on
+	added    []*flowPlan        // whose logs nothing reads yet
+	removed  []*flow            // whose logs the plan does not read
+	replaced []*flow            // whose logs the plan does not read on, but behind them
+	draining map[string][]*flow // by name: those that still deliver what came by older plans
+	fresh    []fresh            // nodes to be opened
+	opened   []*part            // in order
+	flows    map[string]*flow   // that are new, by log
+	listener *listener          // for the routes of the plan; nil if it has none
+	manner   *manner            // that the listener takes on
 }
 
 // A fresh is a node whose part is new.
@@ -117,13 +119,18 @@ func (c *change) diff() {
 			c.keep(f)
 			continue
 		}
-		if running == nil {
+		anew := running != nil && !running.inherits(f)
+		switch {
+		case running == nil:
 			c.added = append(c.added, f)
 			if !f.queue {
 				c.FlowsAdded = append(c.FlowsAdded, f.name)
 			}
+		case anew:
+			c.replaced = append(c.replaced, running)
+			c.flows[f.log] = running.succeed(f)
 		}
-		c.diffNodes(f, running)
+		c.diffNodes(f, running, anew)
 	}
 	logs := c.plan.logs()
 	for _, f := range c.engine.list() {
@@ -146,7 +153,9 @@ func (c *change) keep(f *flowPlan) {
 	}
 }
 
-func (c *change) diffNodes(f *flowPlan, running *flow) {
+// diffNodes gives the nodes of f the parts they had in the flow that runs, if
+// there is one, unless all are made anew.
+func (c *change) diffNodes(f *flowPlan, running *flow, anew bool) {
 	var before map[string]*node
 	if running != nil {
 		before = nodesByID(running.live.flowPlan)
@@ -156,7 +165,7 @@ func (c *change) diffNodes(f *flowPlan, running *flow) {
 		old := before[n.id]
 		delete(before, n.id)
 		if isEntry(n) {
-			if old != nil {
+			if old != nil && !anew {
 				n.part = old.part
 			} else {
 				c.fresh = append(c.fresh, fresh{plan: f, node: n})
@@ -167,7 +176,7 @@ func (c *change) diffNodes(f *flowPlan, running *flow) {
 		case old == nil:
 			c.Added = append(c.Added, name)
 			c.fresh = append(c.fresh, fresh{plan: f, node: n})
-		case !n.part.same(old.part) || !maps.Equal(n.files, old.files) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
+		case anew || !n.part.same(old.part) || !maps.Equal(n.files, old.files) || running.draining && n.spec.Kind == SourceKind: // whose source has ended
 			c.Changed = append(c.Changed, name)
 			c.fresh = append(c.fresh, fresh{f, n, old.part})
 		default:
@@ -212,7 +221,6 @@ func (f *flowPlan) targets(n *node) []string {
 
 // acquire opens what is new while the old still runs.
 func (c *change) acquire(ctx context.Context) error {
-	c.flows = map[string]*flow{}
 	for _, p := range c.added {
 		f, err := c.engine.openFlow(ctx, p)
 		if err != nil {
@@ -322,26 +330,24 @@ func (c *change) swap() {
 	e := c.engine
 	e.view.Lock()
 	defer e.view.Unlock()
+	drained := c.drain()
 	var retired []*retired
 	for _, p := range c.plan.flows {
 		f := c.flow(p.log)
 		if f.works(p) {
 			continue
 		}
-		f.draining = false
-		f.shut.Store(false)
 		next := newLivePlan(p)
 		next.feeds = c.feeds(p)
 		next.remember(f.live)
+		next.after = c.turns(p)
+		next.begun.Store(len(next.after) == 0)
 		if old := f.swap(next); old != nil {
 			retired = append(retired, retire(f, old, f.live))
 			continue
 		}
 		e.flows[p.log] = f
 		e.readers.Go(f.read)
-	}
-	for _, f := range c.removed {
-		f.draining = true
 	}
 	c.route()
 	for _, r := range retired {
@@ -358,9 +364,34 @@ func (c *change) swap() {
 	for _, r := range retired {
 		e.closing.Go(r.close)
 	}
-	for _, f := range c.removed {
+	for _, f := range drained {
 		e.closing.Go(func() { e.drainFlow(f) })
 	}
+}
+
+// drain has flows drain, and returns those that did not before. Those that come
+// back while they do drain no more.
+func (c *change) drain() (begin []*flow) {
+	for _, p := range c.plan.flows {
+		f := c.flow(p.log)
+		f.draining = false
+		f.shut.Store(false)
+	}
+	for _, f := range slices.Concat(c.removed, c.replaced) {
+		if !f.draining {
+			f.draining = true
+			begin = append(begin, f)
+		}
+	}
+	for _, f := range c.replaced {
+		c.flows[f.reads].succession.before = f
+	}
+	for _, f := range c.engine.list() {
+		if f.draining {
+			c.draining[f.name] = append(c.draining[f.name], f)
+		}
+	}
+	return begin
 }
 
 // feeds are the flows behind the queues of p, which counts as a writer to them
@@ -392,10 +423,11 @@ func (e *Engine) end(nodes []*node) {
 func (e *Engine) drainFlow(f *flow) {
 	for {
 		e.mu.Lock()
-		if !f.draining || e.flows[f.reads] != f { // the engine that stops closes it
+		if !f.draining || !slices.Contains(e.list(), f) { // the engine that stops closes it
 			e.mu.Unlock()
 			return
 		}
+		f.seal()
 		if f.idle() {
 			f.shut.Store(true)
 			if f.idle() { // nothing has come in just before
@@ -411,18 +443,33 @@ func (e *Engine) drainFlow(f *flow) {
 		}
 	}
 	e.view.Lock()
-	delete(e.flows, f.reads)
+	e.unlist(f)
 	r := f.end()
 	e.view.Unlock()
 	e.tend()
 	e.mu.Unlock()
 	r.close()
 	f.cancel()
+	close(f.succession.ended)
 }
 
-// idle reports whether nothing is in the flow or on its way into it.
+// idle reports whether nothing is in the flow, or before it in its log, or on
+// its way into it.
 func (f *flow) idle() bool {
-	return f.puts.Load() == 0 && f.writers.Load() == 0 && f.settled()
+	return f.succession.before == nil && f.puts.Load() == 0 && f.writers.Load() == 0 && f.settled()
+}
+
+// unlist takes a flow out of those that run. The caller holds mu and view.
+func (e *Engine) unlist(f *flow) {
+	next := e.flows[f.reads]
+	if next == f {
+		delete(e.flows, f.reads)
+		return
+	}
+	for next.succession.before != f {
+		next = next.succession.before
+	}
+	next.succession.before = nil
 }
 
 // route puts the routes of all live plans in the place of the old ones. An
@@ -495,6 +542,7 @@ func (r *retired) close() {
 	r.plan.users.Wait()
 	for _, behind := range r.plan.feeds {
 		behind.writers.Add(-1)
+		behind.tell()
 	}
 	for _, n := range r.parts {
 		if err := n.close(); err != nil {

@@ -42,7 +42,7 @@
 // json.go writes values.
 //
 // A document becomes what runs in plan.go, and takes the place of the one
-// before in apply.go.
+// before in apply.go. What waits in queues meanwhile is in succession.go.
 //
 // # What holds
 //
@@ -56,7 +56,11 @@
 //  4. Equal keys (with one lane: all events) reach each node in the order of
 //     their offsets; behind a node that keeps events back, in the order in
 //     which it lets them go.
-//  5. A part of a node is closed when no plan, request or lane uses it.
-//  6. All that can fail in an Apply happens before anything that runs is
+//  5. A plan begins when those before it have delivered, to the sinks that they
+//     share, what waits in queues that the reload has taken out. What waits in
+//     another queue goes on by a new plan only where nothing has moved across
+//     that queue.
+//  6. A part of a node is closed when no plan, request or lane uses it.
+//  7. All that can fail in an Apply happens before anything that runs is
 //     touched.
 package engine

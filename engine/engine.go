@@ -195,17 +195,26 @@ func firstUnfinished(runs []*sourceRun) <-chan struct{} {
 }
 
 // settled reports whether all that came into the flow has been through it.
-func (f *flow) settled() bool {
-	return f.asks.Load() == 0 && f.cursor.Committed() >= f.store.End()
+func (f *flow) settled() bool { return f.asks.Load() == 0 && f.waiting() == 0 }
+
+// waiting counts the events of the flow's log that are still to be settled by
+// it.
+func (f *flow) waiting() uint64 {
+	done := f.cursor.Committed()
+	last := min(f.store.End(), f.sealedAt())
+	return uint64(last - min(done, last))
 }
 
-// list is the running flows by the logs they read. The caller holds mu or view.
+// list is the running flows by the logs they read, the latest one of each log
+// first. The caller holds mu or view.
 func (e *Engine) list() []*flow {
 	all := make([]*flow, 0, len(e.flows))
 	for _, f := range e.flows {
-		all = append(all, f)
+		for ; f != nil; f = f.succession.before {
+			all = append(all, f)
+		}
 	}
-	slices.SortFunc(all, func(a, b *flow) int { return strings.Compare(a.reads, b.reads) })
+	slices.SortStableFunc(all, func(a, b *flow) int { return strings.Compare(a.reads, b.reads) })
 	return all
 }
 
@@ -283,22 +292,39 @@ func (e *Engine) Nodes() []NodeStatus {
 	e.view.RLock()
 	defer e.view.RUnlock()
 	var all []NodeStatus
-	for _, f := range e.list() {
-		for _, n := range f.live.nodes {
-			if isEntry(n) {
-				continue
-			}
-			s := NodeStatus{
-				Flow: f.name, Node: n.id, Type: n.spec.Type, Kind: n.spec.Kind,
-				In: n.in.Load(), Out: n.probe.out.Load(), Failed: n.failed.Load(),
-			}
-			if last := n.lastError.Load(); last != nil {
-				s.LastError, s.LastErrorAt = last.message, last.at
-			}
-			all = append(all, s)
+	for f, n := range e.each {
+		s := NodeStatus{
+			Flow: f.name, Node: n.id, Type: n.spec.Type, Kind: n.spec.Kind,
+			In: n.in.Load(), Out: n.probe.out.Load(), Failed: n.failed.Load(),
 		}
+		if last := n.lastError.Load(); last != nil {
+			s.LastError, s.LastErrorAt = last.message, last.at
+		}
+		all = append(all, s)
 	}
 	return all
+}
+
+// each calls yield for each node until it returns false. One that has moved
+// while what is in a queue is still delivered to where it was is where it is
+// now. The caller holds view.
+func (e *Engine) each(yield func(*flow, *node) bool) {
+	all := e.list()
+	stands := func(in *flow, id string) bool {
+		return slices.ContainsFunc(all, func(f *flow) bool {
+			return f.name == in.name && !f.draining && slices.ContainsFunc(f.live.nodes, func(n *node) bool { return n.id == id && !isEntry(n) })
+		})
+	}
+	for _, f := range all {
+		for _, n := range f.live.nodes {
+			if isEntry(n) || f.draining && stands(f, n.id) {
+				continue
+			}
+			if !yield(f, n) {
+				return
+			}
+		}
+	}
 }
 
 // Tap shows the events that a node passes on from now, until it is stopped. It
@@ -307,11 +333,9 @@ func (e *Engine) Nodes() []NodeStatus {
 func (e *Engine) Tap(flow, node string, size int) (tap *Tap, ok bool) {
 	e.view.RLock()
 	defer e.view.RUnlock()
-	for _, f := range e.list() {
-		for _, n := range f.live.nodes {
-			if f.name == flow && n.id == node && !isEntry(n) {
-				return n.tap(size), true
-			}
+	for f, n := range e.each {
+		if f.name == flow && n.id == node {
+			return n.tap(size), true
 		}
 	}
 	return nil, false

@@ -63,7 +63,7 @@ func (b *bench) registry() *engine.Registry {
 			About: engine.About{Type: "tag"},
 			New: func(c nameConfig) (engine.Processor, error) {
 				return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
-					if err := b.failure(c.Name, e); err != nil {
+					if err := b.failures(c.Name)(e); err != nil {
 						return err
 					}
 					copied := e.Copy()
@@ -97,20 +97,24 @@ func (b *bench) registry() *engine.Registry {
 	)
 }
 
-func (b *bench) failure(name string, e *engine.Event) error {
+// failures returns what a node fails with, event by event: it is one thing for
+// all of a batch, so that none gets ahead of those before it.
+func (b *bench) failures(name string) func(*engine.Event) error {
 	b.mu.Lock()
 	fail := b.fail
 	b.mu.Unlock()
-	if fail == nil {
-		return nil
+	return func(e *engine.Event) error {
+		if fail == nil {
+			return nil
+		}
+		err := fail(name, e)
+		if err != nil {
+			b.mu.Lock()
+			b.bad[name] = true
+			b.mu.Unlock()
+		}
+		return err
 	}
-	err := fail(name, e)
-	if err != nil {
-		b.mu.Lock()
-		b.bad[name] = true
-		b.mu.Unlock()
-	}
-	return err
 }
 
 func (b *bench) failWith(fail func(name string, e *engine.Event) error) {
@@ -219,8 +223,9 @@ func (c *collector) Close() error {
 
 func (c *collector) Write(_ context.Context, batch []*engine.Event) error {
 	var failures engine.Failures
+	failure := c.b.failures(c.name)
 	for _, e := range batch {
-		if err := c.b.failure(c.name, e); err != nil {
+		if err := failure(e); err != nil {
 			failures = append(failures, engine.Failed{Event: e, Err: err})
 			continue
 		}

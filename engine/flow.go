@@ -22,14 +22,15 @@ type flow struct {
 	ctx    context.Context // ends when work in hand must end
 	cancel context.CancelFunc
 
-	draining bool          // no longer in the document; guarded by the engine
-	shut     atomic.Bool   // it ends, and takes nothing more
-	puts     atomic.Int64  // appends on their way
-	taken    atomic.Uint64 // the offset up to which the reader has given events to the lanes
-	paced    atomic.Uint64 // what that was when a source put in a batch
-	writers  atomic.Int64  // of a queue: plans that may write to it
-	gate     *gate
-	trouble  atomic.Pointer[error] // why the log can't be read, since the last commit
+	draining   bool // no longer in the document; guarded by the engine
+	succession succession
+	shut       atomic.Bool   // it ends, and takes nothing more
+	puts       atomic.Int64  // appends on their way
+	taken      atomic.Uint64 // the offset up to which the reader has given events to the lanes
+	paced      atomic.Uint64 // what that was when a source put in a batch
+	writers    atomic.Int64  // of a queue: plans that may write to it
+	gate       *gate
+	trouble    atomic.Pointer[error] // why the log can't be read, since the last commit
 
 	mu     sync.Mutex
 	live   *livePlan // nil when the flow has stopped
@@ -52,6 +53,8 @@ type livePlan struct {
 	gone    map[string][]string // by id of a source that plans before had: the nodes it led to
 	holders []*node
 	feeds   []*flow         // behind its queues
+	after   []turn          // what comes before it
+	begun   atomic.Bool     // its turn has come
 	work    context.Context // ends when another plan takes its place
 	retire  context.CancelFunc
 	users   sync.WaitGroup
@@ -67,7 +70,7 @@ func newLivePlan(p *flowPlan) *livePlan {
 		if n.spec.Kind == SourceKind {
 			lp.sources[n.id] = n
 		}
-		if _, ok := n.impl.(Holder); ok {
+		if n.holds() {
 			lp.holders = append(lp.holders, n)
 		}
 	}
@@ -106,10 +109,18 @@ func (e *Engine) openFlow(ctx context.Context, p *flowPlan) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &flow{engine: e, name: p.name, reads: p.log, gate: e.gates.of(p.name), store: store, cursor: cursor, probes: map[string]*probe{}, progress: make(chan struct{}, 1)}
+	return e.newFlow(p, store, cursor), nil
+}
+
+func (e *Engine) newFlow(p *flowPlan, store Log, cursor Cursor) *flow {
+	f := &flow{
+		engine: e, name: p.name, reads: p.log, gate: e.gates.of(p.name), store: store, cursor: cursor,
+		succession: succession{sealed: make(chan struct{}), ended: make(chan struct{})},
+		probes:     map[string]*probe{}, progress: make(chan struct{}, 1),
+	}
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
 	f.reading, f.stopReading = context.WithCancel(f.ctx)
-	return f, nil
+	return f
 }
 
 // open returns the log that f reads.
@@ -170,6 +181,9 @@ func (f *flow) put(ctx context.Context, batch ...*Event) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(f.ctx, func() { cancel(errStopped) })()
+	if err := f.succession.wait(ctx); err != nil {
+		return err
+	}
 	return f.store.Append(ctx, batch)
 }
 

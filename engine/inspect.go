@@ -53,7 +53,9 @@ func (e *Engine) Flows() []FlowStatus {
 			all = append(all, FlowStatus{Name: f.name, Lanes: f.live.lanes, Paused: f.gate.shut(), Draining: f.draining})
 		}
 		s := &all[len(all)-1]
-		s.Cursors = append(s.Cursors, CursorStatus{f.reads, f.cursor.Committed(), f.store.End()})
+		if e.flows[f.reads] == f {
+			s.Cursors = append(s.Cursors, CursorStatus{f.reads, f.cursor.Committed(), f.store.End()})
+		}
 		if err := f.trouble.Load(); err != nil && s.Trouble == nil {
 			s.Trouble = *err
 		}

@@ -238,7 +238,7 @@ func (l *lane) work(ctx context.Context, n *node, batch []*Event) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if _, ok := n.impl.(Holder); ok && !batch[0].Offset.Logged() {
+	if !batch[0].Offset.Logged() && (n.holds() || isQueue(n.impl) && !l.plan.begun.Load()) {
 		l.held = appendAt(l.held, n.id, batch)
 		return nil
 	}

@@ -32,11 +32,10 @@ type modelNode struct {
 }
 
 // A place is where an event comes to: a sink, or a node whose dead letter it
-// is. The side is part of it: a document that moves a sink behind a queue
-// makes another place of it.
+// is.
 type place struct {
-	node, side string
-	letter     bool
+	node   string
+	letter bool
 }
 
 var modelKinds = []string{"step", "step", "out", "out", "fork", "hold", "queue"}
@@ -62,7 +61,8 @@ func drawFlow(t *rapid.T, name string) *modelFlow {
 	return f
 }
 
-func (f *modelFlow) draw(t *rapid.T, kind string) {
+// free draws an id that no node has, or none if all are taken.
+func (f *modelFlow) free(t *rapid.T, kind string) string {
 	var free []string
 	for i := range 3 {
 		if id := fmt.Sprint(kind, i); f.node(id) == nil {
@@ -70,21 +70,25 @@ func (f *modelFlow) draw(t *rapid.T, kind string) {
 		}
 	}
 	if len(free) == 0 {
+		return ""
+	}
+	return rapid.SampledFrom(free).Draw(t, "id")
+}
+
+func (f *modelFlow) draw(t *rapid.T, kind string) {
+	id := f.free(t, kind)
+	if id == "" {
 		return
 	}
-	n := &modelNode{id: rapid.SampledFrom(free).Draw(t, "id"), kind: kind, name: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name")}
+	n := &modelNode{id: id, kind: kind, name: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name")}
 	ports := f.ports()
 	port := drawPort(t, ports)
 	n.from = []string{port.ref}
-	n.side = port.side
-	n.before = append(slices.Clone(port.of.before), n.id)
 	if kind == "step" || kind == "out" {
 		if rapid.IntRange(0, 3).Draw(t, "merges") == 0 {
-			ports = slices.DeleteFunc(ports, func(p modelPort) bool { return p.side != n.side || p.ref == port.ref })
+			ports = slices.DeleteFunc(ports, func(p modelPort) bool { return p.side != port.side || p.ref == port.ref })
 			if len(ports) > 0 {
-				other := drawPort(t, ports)
-				n.from = append(n.from, other.ref)
-				n.before = append(n.before, other.of.before...)
+				n.from = append(n.from, drawPort(t, ports).ref)
 			}
 		}
 		if rapid.IntRange(0, 3).Draw(t, "has when") == 0 {
@@ -93,6 +97,100 @@ func (f *modelFlow) draw(t *rapid.T, kind string) {
 		n.limited = rapid.IntRange(0, 3).Draw(t, "limited") == 0
 	}
 	f.nodes = append(f.nodes, n)
+	f.trace()
+}
+
+// trace finds what is on the ways to each node. A node that would take events
+// of two sides takes those of the first.
+func (f *modelFlow) trace() {
+	ports := map[string]modelPort{}
+	for _, n := range f.nodes {
+		n.side, n.before = "", nil
+		n.from = slices.DeleteFunc(n.from, func(ref string) bool { return ports[ref].side != ports[n.from[0]].side })
+		for _, ref := range n.from {
+			n.side = ports[ref].side
+			n.before = append(n.before, ports[ref].of.before...)
+		}
+		n.before = append(n.before, n.id)
+		for _, p := range n.ports() {
+			ports[p.ref] = p
+		}
+	}
+}
+
+// edit draws a document that differs from d in one thing: a flow loses a queue
+// or a holder or gets one, a queue gets another name, or a sink moves.
+func (d *modelDoc) edit(t *rapid.T) *modelDoc {
+	next := &modelDoc{}
+	for _, f := range d.flows {
+		next.flows = append(next.flows, f.clone())
+	}
+	f := next.flows[rapid.IntRange(0, len(next.flows)-1).Draw(t, "edited")]
+	parts := slices.DeleteFunc(slices.Clone(f.nodes), func(n *modelNode) bool { return n.kind != "queue" && n.kind != "hold" })
+	if how := rapid.IntRange(0, 3).Draw(t, "edit"); how < 2 && len(parts) > 0 {
+		n := rapid.SampledFrom(parts).Draw(t, "part")
+		if how == 0 {
+			f.nodes = slices.DeleteFunc(f.nodes, func(m *modelNode) bool { return m == n })
+			f.rename(n.id, n.from[0])
+		} else if to := f.free(t, n.kind); to != "" {
+			f.rename(n.id, to)
+		}
+	} else {
+		f.move(t, how%2 == 0)
+	}
+	for _, f := range next.flows {
+		f.trace()
+	}
+	return next
+}
+
+func (f *modelFlow) clone() *modelFlow {
+	c := &modelFlow{name: f.name, lanes: f.lanes}
+	for _, n := range f.nodes {
+		m := *n
+		m.from, m.before = slices.Clone(n.from), nil
+		c.nodes = append(c.nodes, &m)
+	}
+	return c
+}
+
+// rename gives a node of one way out another name.
+func (f *modelFlow) rename(id, to string) {
+	for _, n := range f.nodes {
+		if n.id == id {
+			n.id = to
+		}
+		for i, ref := range n.from {
+			if ref == id && !slices.Contains(n.from, to) {
+				n.from[i] = to
+			}
+		}
+		n.from = slices.DeleteFunc(n.from, func(ref string) bool { return ref == id })
+	}
+}
+
+// move has a sink take its events from another port, or, if that is parted, from
+// behind a new queue or holder.
+func (f *modelFlow) move(t *rapid.T, parted bool) {
+	outs := slices.DeleteFunc(slices.Clone(f.nodes), func(n *modelNode) bool { return n.kind != "out" })
+	out := rapid.SampledFrom(outs).Draw(t, "moved")
+	at := slices.Index(f.nodes, out)
+	if !f.taken(out.id) && !f.taken(out.id+".error") {
+		f.nodes = append(slices.Delete(f.nodes, at, at+1), out)
+		at = len(f.nodes) - 1
+	}
+	if !parted {
+		before := &modelFlow{nodes: f.nodes[:at]}
+		before.trace()
+		out.from = []string{drawPort(t, before.ports()).ref}
+		return
+	}
+	kind := rapid.SampledFrom([]string{"queue", "hold"}).Draw(t, "new")
+	if id := f.free(t, kind); id != "" {
+		n := &modelNode{id: id, kind: kind, name: "x", from: out.from[:1:1]}
+		f.nodes = slices.Insert(f.nodes, at, n)
+		out.from = []string{id}
+	}
 }
 
 // A modelPort is a way out of a node.
@@ -107,18 +205,27 @@ func drawPort(t *rapid.T, ports []modelPort) modelPort {
 
 func (f *modelFlow) ports() (all []modelPort) {
 	for _, n := range f.nodes {
-		switch n.kind {
-		case "fork":
-			all = append(all, modelPort{n, n.id + ".a", n.side}, modelPort{n, n.id + ".b", n.side})
-		case "hold", "queue":
-			all = append(all, modelPort{n, n.id, n.side + " " + n.id})
-		case "in":
-			all = append(all, modelPort{n, n.id, n.side})
-		default:
-			all = append(all, modelPort{n, n.id, n.side}, modelPort{n, n.id + ".error", n.side})
-		}
+		all = append(all, n.ports()...)
 	}
 	return all
+}
+
+func (n *modelNode) ports() []modelPort {
+	switch n.kind {
+	case "fork":
+		return []modelPort{{n, n.id + ".a", n.side}, {n, n.id + ".b", n.side}}
+	case "hold", "queue":
+		return []modelPort{{n, n.id, n.side + " " + n.id}}
+	case "in":
+		return []modelPort{{n, n.id, n.side}}
+	default:
+		return []modelPort{{n, n.id, n.side}, {n, n.id + ".error", n.side}}
+	}
+}
+
+// queues are those on the way to a node.
+func (n *modelNode) queues() string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(n.side), func(id string) bool { return !strings.HasPrefix(id, "queue") }), " ")
 }
 
 func (f *modelFlow) node(id string) *modelNode {
@@ -201,11 +308,11 @@ func (f *modelFlow) places(e *sentEvent) map[place]int {
 			if f.taken(n.id + ".error") {
 				out[n.id+".error"] = count
 			} else {
-				found[place{n.id, n.side, true}] += count
+				found[place{n.id, true}] += count
 			}
 		default:
 			if out[n.id] = count; n.kind == "out" {
-				found[place{n.id, n.side, false}] += count
+				found[place{n.id, false}] += count
 			}
 		}
 	}

@@ -105,6 +105,7 @@ func (s *modelStep) Process(_ context.Context, batch []*engine.Event, out *engin
 		err := s.m.meet(s.life, s.node, e, false)
 		switch _, down := engine.IsUnavailable(err); {
 		case down:
+			s.m.hurt(s.node, batch)
 			return err
 		case err != nil:
 			out.Fail(e, err)
@@ -171,14 +172,15 @@ func (m *model) meet(l *life, node string, e *engine.Event, sink bool) error {
 		tr.times--
 		switch {
 		case tr.kind == "panic":
-			m.failing = true
+			m.failing, m.sent[i].hurt = true, true
 			m.repeats = m.repeats || sink // nobody can tell what it had delivered of its batch
 			panic("in trouble")
 		case tr.kind == "error":
-			m.failing = true
+			m.failing, m.sent[i].hurt = true, true
 			return errInTrouble
 		case time.Now().Before(tr.until):
 			m.failing = true
+			m.sent[i].hurt = m.sent[i].hurt || m.limited(m.sent[i], node)
 			return engine.Unavailable(errInTrouble, 0)
 		}
 	}
@@ -190,6 +192,17 @@ func (m *model) meet(l *life, node string, e *engine.Event, sink bool) error {
 		m.got[node] = append(m.got[node], a)
 	}
 	return nil
+}
+
+// hurt notes that a node that is down may give up all of a batch.
+func (m *model) hurt(node string, batch []*engine.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range batch {
+		if i := slices.IndexFunc(m.sent, func(s *sentEvent) bool { return s.id == e.ID }); i >= 0 {
+			m.sent[i].hurt = m.sent[i].hurt || m.limited(m.sent[i], node)
+		}
+	}
 }
 
 // A modelHolder keeps each event for a while.

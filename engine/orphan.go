@@ -85,7 +85,7 @@ func (e *Engine) tend() {
 		return
 	}
 	wanted := map[cursorName]bool{}
-	for _, f := range e.flows {
+	for _, f := range e.list() {
 		wanted[cursorName{f.reads, f.reads}] = true
 		for _, n := range f.live.nodes {
 			n.reads.mu.Lock()

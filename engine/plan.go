@@ -37,9 +37,10 @@ type flowPlan struct {
 	orderBy func(*Event) (string, error) // nil if not set
 	nodes   []*node                      // in topological order
 	replies bool                         // it has a Replier
-	advice  flows.Diagnostics            // see Advice
-	doubted bool                         // there are warnings about it
-	files   flows.Fingerprints           // that its nodes depend on
+	parted  ways
+	advice  flows.Diagnostics  // see Advice
+	doubted bool               // there are warnings about it
+	files   flows.Fingerprints // that its nodes depend on
 }
 
 // A node is a node of a flow as it is wired in one plan. Its part may live on
@@ -179,6 +180,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 	mistakes, advice := g.check(doc, reg, diags)
 	f.advice = advice
 	diags = append(diags, mistakes...)
+	f.parted = g.ways()
 	all, found := g.split(f)
 	diags = append(diags, found...)
 	if !diags.Failed() && whole(g.nodes) {

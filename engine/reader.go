@@ -32,20 +32,25 @@ var commitRetry = Retry{First: flows.Duration(50 * time.Millisecond), Max: flows
 
 // read runs the flow, plan after plan, until it is stopped.
 func (f *flow) read() {
-	var holders []*node // of the plan before
-	again := false      // the crew before has left something unsettled
+	var before *livePlan
+	again := f.succession.opens != nil // what was before has left the cursor anywhere
 	for f.reading.Err() == nil {
 		p := f.enter()
 		if p == nil {
 			return
 		}
-		if again || !p.keeps(holders) {
+		if !f.await(p) {
+			f.leave(p)
+			continue
+		}
+		if again || !p.keeps(before) {
 			f.rewind(p)
 		}
+		before = p
 		c := &crew{flow: f, plan: p, turn: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 		err := c.work()
 		f.leave(p)
-		holders, again = p.holders, c.err != nil
+		again = c.err != nil
 		if err != nil && f.reading.Err() == nil {
 			f.trouble.Store(&err)
 			f.engine.log.Error("reading the log", "flow", f.name, "error", err)
@@ -159,6 +164,10 @@ func (c *crew) readAll(ctx context.Context) error {
 				return nil
 			}
 			return err
+		}
+		if n = c.flow.own((*into)[:n]); n == 0 { // the rest is for another
+			<-ctx.Done()
+			return nil
 		}
 		select {
 		case <-c.plan.work.Done(): // what comes after a reload goes by the next plan
@@ -390,11 +399,16 @@ func (f *flow) commit(last Offset) error {
 	if f.engine.hooks.Settled != nil {
 		f.engine.hooks.Settled(f.name, uint64(f.store.End()-last))
 	}
+	f.tell()
+	return nil
+}
+
+// tell tells who waits for the flow to be settled that it may be.
+func (f *flow) tell() {
 	select {
 	case f.progress <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 func (c *crew) fail(err error) {
@@ -412,14 +426,12 @@ func (c *crew) failed() bool {
 }
 
 // keeps reports whether p has all the holders of the plan before, with the
-// events they hold.
-func (p *livePlan) keeps(holders []*node) bool {
-	for _, n := range holders {
-		if !slices.ContainsFunc(p.holders, func(m *node) bool { return sameNode(n.impl, m.impl) }) {
-			return false
-		}
-	}
-	return true
+// events they hold, and with all behind them that was there.
+func (p *livePlan) keeps(before *livePlan) bool {
+	return before == nil || !slices.ContainsFunc(before.holders, func(n *node) bool {
+		return before.parted.loses(p.parted, n.id) ||
+			!slices.ContainsFunc(p.holders, func(m *node) bool { return sameNode(n.impl, m.impl) })
+	})
 }
 
 // sameNode reports whether two nodes are one; those that can't be compared
