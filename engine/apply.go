@@ -203,9 +203,7 @@ func nodesByID(f *flowPlan) map[string]*node {
 
 // sameWiring reports whether all but a node's own configuration is the same.
 func sameWiring(f *flowPlan, n *node, g *flowPlan, m *node) bool {
-	return sameValue(n.doc.When, m.doc.When) && sameValue(n.doc.Retry, m.doc.Retry) &&
-		sameValue(n.doc.Timeout, m.doc.Timeout) && n.drop == m.drop &&
-		slices.Equal(f.targets(n), g.targets(m)) && f.lanes == g.lanes
+	return n.manner == m.manner && slices.Equal(f.targets(n), g.targets(m)) && f.lanes == g.lanes
 }
 
 // targets names where a node leads, port by port.
@@ -337,6 +335,7 @@ func (c *change) swap() {
 		if f.works(p) {
 			continue
 		}
+		p.forget()
 		next := newLivePlan(p)
 		next.feeds = c.feeds(p)
 		next.remember(f.live)

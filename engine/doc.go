@@ -42,7 +42,9 @@
 // json.go writes values.
 //
 // A document becomes what runs in plan.go, and takes the place of the one
-// before in apply.go. What waits in queues meanwhile is in succession.go.
+// before in apply.go. What waits in queues meanwhile is in succession.go. What
+// runs does not hold its document: the next one is compared with digests
+// (digest.go).
 //
 // # What holds
 //

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-
-	"github.com/flowd/flowd/flows"
 )
 
 // A part is the working half of a node: what its constructor made, and its
@@ -16,7 +14,7 @@ import (
 // it, however the node is wired.
 type part struct {
 	spec   *Spec
-	config *flows.Value
+	config digest
 	impl   any // a Source, Processor or Sink
 	opened bool
 	run    *sourceRun // of a source, since it was started
@@ -29,28 +27,7 @@ type part struct {
 
 // same reports whether two parts of one node id do the same work.
 func (p *part) same(q *part) bool {
-	return p.spec.Kind == q.spec.Kind && p.spec.Type == q.spec.Type && sameValue(p.config, q.config)
-}
-
-// sameValue compares what two values say, not where or how they are written.
-func sameValue(a, b *flows.Value) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	if a.Kind != b.Kind || a.Text != b.Text || len(a.Items) != len(b.Items) || len(a.Entries) != len(b.Entries) {
-		return false
-	}
-	for i := range a.Items {
-		if !sameValue(a.Items[i], b.Items[i]) {
-			return false
-		}
-	}
-	for i := range a.Entries {
-		if a.Entries[i].Key.Text != b.Entries[i].Key.Text || !sameValue(a.Entries[i].Value, b.Entries[i].Value) {
-			return false
-		}
-	}
-	return true
+	return p.spec.Kind == q.spec.Kind && p.spec.Type == q.spec.Type && p.config == q.config
 }
 
 func (p *part) open(ctx context.Context, env *Env) error {

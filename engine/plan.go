@@ -2,8 +2,7 @@ package engine
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"reflect"
 	"time"
 
 	"github.com/flowd/flowd/flows"
@@ -32,15 +31,26 @@ type flowPlan struct {
 	name    string // of the flow
 	log     string // name of the log it reads: the flow's, or FLOW.QUEUE
 	queue   bool   // it is what is behind a queue
-	doc     *flows.Flow
+	says    digest // of the flow
 	lanes   int
 	orderBy func(*Event) (string, error) // nil if not set
 	nodes   []*node                      // in topological order
 	replies bool                         // it has a Replier
 	parted  ways
-	advice  flows.Diagnostics  // see Advice
 	doubted bool               // there are warnings about it
 	files   flows.Fingerprints // that its nodes depend on
+
+	// While it is planned and opened:
+	doc    *flows.Flow
+	advice flows.Diagnostics // see Advice
+}
+
+// forget lets go of the document, before the flow runs.
+func (f *flowPlan) forget() {
+	f.doc, f.advice = nil, nil
+	for _, n := range f.nodes {
+		n.doc = nil
+	}
 }
 
 // A node is a node of a flow as it is wired in one plan. Its part may live on
@@ -49,7 +59,8 @@ type node struct {
 	*part
 	index    int // in flowPlan.nodes
 	id       string
-	doc      *flows.Node
+	doc      *flows.Node                // while it is planned and opened
+	manner   digest                     // of the engine's own keys
 	when     func(*Event) (bool, error) // nil: always
 	retry    Retry
 	limited  bool // the document sets the number of attempts
@@ -74,14 +85,18 @@ func planDocument(doc *flows.Document, reg *Registry, running map[string][]*flow
 		diags = append(diags, flows.Decode(doc.Server, &p.server)...)
 		doc.DependsOn(filesOf(p.server))
 	}
+	var d digester
 	for _, f := range doc.Flows {
 		p.docs[f.Name] = f
 		plans := running[f.Name]
-		same := plans != nil && sameFlow(plans[0].doc, f) && plans[0].files.Hold()
+		d.flow(f)
+		says := d.sum()
+		same := plans != nil && plans[0].says == says && plans[0].files.Hold()
 		if !same || plans[0].doubted {
 			planned, found := planFlow(f, reg)
 			diags = append(diags, found...)
 			if !same {
+				planned[0].says = says
 				plans = planned
 			}
 		}
@@ -91,19 +106,6 @@ func planDocument(doc *flows.Document, reg *Registry, running map[string][]*flow
 	return p, append(diags, p.crossings()...)
 }
 
-// sameFlow reports whether two flows are planned alike.
-func sameFlow(f, g *flows.Flow) bool {
-	return f.Name == g.Name && f.Lanes == g.Lanes && sameValue(f.OrderBy, g.OrderBy) &&
-		slices.EqualFunc(f.Nodes, g.Nodes, sameEntry)
-}
-
-// sameEntry compares two nodes that stand at one place of a flow.
-func sameEntry(n, m *flows.Node) bool {
-	return n.ID == m.ID && n.Type == m.Type && n.OnError == m.OnError && sameValue(n.Config, m.Config) &&
-		sameValue(n.When, m.When) && sameValue(n.Retry, m.Retry) && sameValue(n.Timeout, m.Timeout) &&
-		slices.EqualFunc(n.From, m.From, func(a, b flows.Ref) bool { return a.ID == b.ID && a.Port == b.Port })
-}
-
 // place is where the document of p has a node of f.
 func (p *plan) place(f *flowPlan, n *node) *flows.Value {
 	for _, d := range p.docs[f.name].Nodes {
@@ -111,7 +113,7 @@ func (p *plan) place(f *flowPlan, n *node) *flows.Value {
 			return d.At
 		}
 	}
-	return n.doc.At
+	return p.docs[f.name].At // of a queue, say
 }
 
 // crossings are the paths that several sources take although the answer of one
@@ -148,7 +150,7 @@ func (p *plan) crossings() flows.Diagnostics {
 
 // planFlow plans one flow: what is before any queue, and what is behind each.
 func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
-	f := &flowPlan{name: doc.Name, log: doc.Name, doc: doc, lanes: max(1, doc.Lanes), files: flows.Fingerprints{}}
+	f := &flowPlan{name: doc.Name, log: doc.Name, doc: doc, lanes: max(1, doc.Lanes)}
 	var diags flows.Diagnostics
 	if doc.OrderBy != nil {
 		key, found := reg.key(doc.OrderBy)
@@ -167,7 +169,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		diags = append(diags, found...)
 		g.nodes = append(g.nodes, n)
 		g.byID[n.id] = n
-		maps.Copy(f.files, n.files)
+		f.files = f.files.And(n.files)
 	}
 	loops := doc.Loops(func(d *flows.Node) bool {
 		n := g.byID[d.ID]
@@ -187,8 +189,11 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		diags = append(diags, g.doubts(f)...)
 	}
 	f.doubted = len(diags) > 0
-	for _, n := range g.nodes {
-		n.settings = nil // what was checked may be forgotten
+	for _, n := range g.nodes { // what was checked may be forgotten
+		if n.settings != nil {
+			eachField(reflect.ValueOf(n.settings), Checked.Forget)
+			n.settings = nil
+		}
 	}
 	return all, diags
 }
@@ -198,6 +203,9 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 // configuration is wrong.
 func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostics) {
 	n := &node{id: d.ID, doc: d, drop: d.OnError == flows.Drop}
+	var sum digester
+	sum.manner(d)
+	n.manner = sum.sum()
 	var diags flows.Diagnostics
 	if d.When != nil && d.When.Whole() {
 		when, found := reg.condition(d.When)
@@ -247,7 +255,8 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 		}
 		return n, append(diags, at.Errorf("%v", err))
 	}
-	n.part = &part{spec: spec, config: d.Config, impl: impl}
+	sum.value(d.Config)
+	n.part = &part{spec: spec, config: sum.sum(), impl: impl}
 	return n, diags
 }
 

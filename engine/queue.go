@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-
-	"github.com/flowd/flowd/flows"
 )
 
 //go:embed queue.go
@@ -77,7 +75,7 @@ var entrySpec = SourceSpec[QueueConfig]{About: Queue.About, New: func(QueueConfi
 
 // entryOf is the node behind a queue that its log leads to.
 func entryOf(q *node) *node {
-	return &node{id: q.id, doc: q.doc, part: &part{spec: entrySpec, config: &flows.Value{}, impl: entry{}}}
+	return &node{id: q.id, doc: q.doc, part: &part{spec: entrySpec, impl: entry{}}}
 }
 
 func isEntry(n *node) bool {

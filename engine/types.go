@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -16,6 +15,8 @@ type Checked interface {
 	// Check tells the mistakes that can be found where it is known which
 	// events come.
 	Check(in Schema) flows.Diagnostics
+	// Forget lets go of the document, before the node runs.
+	Forget()
 }
 
 // A TypedLanguage is a [Language] that checks the expressions of the engine's
@@ -190,8 +191,7 @@ func eachField[T any](v reflect.Value, f func(T)) {
 }
 
 // filesOf are the files that a configuration depends on.
-func filesOf(config any) flows.Fingerprints {
-	files := flows.Fingerprints{}
-	eachField(reflect.ValueOf(config), func(d flows.Dependent) { maps.Copy(files, d.Files()) })
+func filesOf(config any) (files flows.Fingerprints) {
+	eachField(reflect.ValueOf(config), func(d flows.Dependent) { files = files.And(d.Files()) })
 	return files
 }

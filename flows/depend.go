@@ -18,6 +18,15 @@ func (f Fingerprints) ReadFile(path string) (string, error) {
 	return text, err
 }
 
+// And adds those of g and returns f, which is nil as long as there are none.
+func (f Fingerprints) And(g Fingerprints) Fingerprints {
+	if f == nil && len(g) > 0 {
+		f = Fingerprints{}
+	}
+	maps.Copy(f, g)
+	return f
+}
+
 // Hold reports whether the files hold what they held.
 func (f Fingerprints) Hold() bool {
 	for path, print := range f {

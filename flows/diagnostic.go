@@ -18,6 +18,7 @@ type File struct {
 
 	mu     sync.Mutex
 	hidden map[int][]Span // by line: what is secret
+	named  *File          // the name alone
 	unread bool           // it is no YAML, so that nothing is known of what it says
 }
 

@@ -8,7 +8,8 @@
 //   - parse.go and scalar.go make a tree of values of each file, on top of
 //     yaml.v3, which says where a value begins; places.go finds where each
 //     character of its text stands, so that a mistake inside an expression can
-//     be shown in it. Where yaml.v3 refuses a text, syntax.go says why:
+//     be shown in it, and passage.go keeps that for what runs without the
+//     document. Where yaml.v3 refuses a text, syntax.go says why:
 //     proofread.go, plain.go and brackets.go look for the line that a person has
 //     to change.
 //   - env.go puts in what ${…} stands for.

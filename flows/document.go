@@ -15,6 +15,10 @@ type Document struct {
 	seen Fingerprints // of what Files held, and of what nodes depend on
 }
 
+// Forget lets go of what d says, when it has been put to use. Files and
+// [Document.Watch] are as before.
+func (d *Document) Forget() { d.Server, d.Admin, d.Store, d.Flows = nil, nil, nil, nil }
+
 // A Flow is a named graph of nodes.
 type Flow struct {
 	Name        string

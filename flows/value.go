@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A Kind says what a [Value] is.
@@ -175,26 +174,6 @@ func parseFloat(text string) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	return f, err == nil
-}
-
-// At returns the place of the n runes of v.Text that begin at rune i, counted
-// from 0. Where they can't be told apart (the text came from ${…}, say), it is
-// the place of the whole value.
-func (v *Value) At(i, n int) Span {
-	count := utf8.RuneCountInString(v.Text)
-	if i < 0 || i >= count || v.places == nil {
-		return v.Span
-	}
-	first := v.places.at(i)
-	s := Span{File: v.Span.File, Line: int(first.line), Column: int(first.column), Length: int(first.width)}
-	for k := i + 1; k < min(i+n, count); k++ {
-		p := v.places.at(k)
-		if p.line != first.line {
-			break
-		}
-		s.Length = max(s.Length, int(p.column+p.width-first.column))
-	}
-	return s
 }
 
 // unexpanded is a message about v without what ${…} stands for, which may be

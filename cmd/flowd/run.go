@@ -121,6 +121,7 @@ func (d *service) start(ctx context.Context, doc *flows.Document) error {
 	if err != nil {
 		return err
 	}
+	doc.Forget()
 	go debug.FreeOSMemory() // checking and planning took far more than running does
 	d.log.Info("running", "flows", len(changes.FlowsAdded), "nodes", len(changes.Added), "listen", d.engine.Address())
 	return nil
@@ -208,6 +209,7 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 	defer d.applying.Unlock()
 	start := time.Now()
 	doc, diags := d.checkBy(d.engine.Check)
+	defer doc.Forget()
 	d.report(d.log, diags)
 	if err := diags.Err(); err != nil {
 		d.metrics.Loaded(time.Since(start), err)
@@ -233,7 +235,7 @@ func (d *service) reload(ctx context.Context) (*flows.Document, engine.Changes, 
 		d.log.Error("not reloaded: the flows run on as they were", "error", err)
 	default:
 		d.section.use(section)
-		go debug.FreeOSMemory()
+		defer func() { go debug.FreeOSMemory() }()
 		reloaded := []any{"changes", changes.String()}
 		if changes.Listener {
 			reloaded = append(reloaded, "listen", d.engine.Address())

@@ -22,6 +22,15 @@ type part struct {
 	value any          // of a fixed part
 }
 
+// codesOf are the codes of parts: what is evaluated keeps nothing else of them.
+func codesOf(parts []part) []code {
+	codes := make([]code, len(parts))
+	for i := range parts {
+		codes[i] = parts[i].code
+	}
+	return codes
+}
+
 // A compiler compiles one expression. It goes on after a mistake.
 type compiler struct {
 	src   *source
@@ -278,13 +287,13 @@ func (c *compiler) array(n *ast.ArrayNode) part {
 	for i, item := range n.Nodes {
 		items[i] = c.node(item)
 	}
-	at := c.site(n)
+	at, codes := c.site(n), codesOf(items)
 	return c.fold(n, part{kinds: isList, shape: listOf(items), write: writeList(items), code: func(s *state) any {
 		s.site = at
-		s.take(len(items) * itemSize)
-		list := make([]any, len(items))
-		for i := range items {
-			list[i] = items[i].code(s)
+		s.take(len(codes) * itemSize)
+		list := make([]any, len(codes))
+		for i, item := range codes {
+			list[i] = item(s)
 		}
 		return list
 	}}, items...)
@@ -301,17 +310,18 @@ func (c *compiler) mapping(n *ast.MapNode) part {
 	}
 	at := c.site(n)
 	p := part{kinds: isMap, shape: mapOf(keys, values), write: writeMap(keys, values)}
+	named, codes := codesOf(keys), codesOf(values)
 	p.code = func(s *state) any {
 		s.site = at
-		s.take(len(keys) * entrySize)
-		m := make(map[string]any, len(keys))
-		for i := range keys {
-			key, ok := keys[i].code(s).(string)
+		s.take(len(codes) * entrySize)
+		m := make(map[string]any, len(codes))
+		for i, value := range codes {
+			key, ok := named[i](s).(string)
 			if !ok {
 				s.site = sites[i]
 				s.fail("%s is no text, as a key must be", s.name(0))
 			}
-			m[key] = values[i].code(s)
+			m[key] = value(s)
 		}
 		return m
 	}

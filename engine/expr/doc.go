@@ -22,7 +22,8 @@
 // what it reads of a payload and decodes nothing else of it, and copies what it
 // only passes on (lookup.go). What the functions of the language do is listed in
 // function.go and stands in number.go, texts.go, lists.go and times.go; write.go
-// makes JSON and keys of values.
+// makes JSON and keys of values. What runs has forgotten the document (Forget in
+// expr.go), but for the places of its expressions.
 //
 // # Invariants
 //

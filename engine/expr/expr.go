@@ -13,32 +13,57 @@ import (
 // An Expr is an expression field: an expression, a text with {{ }} in it, or a
 // plain value with expressions at its leaves. The zero Expr is unset. It is
 // safe for concurrent use.
-type Expr struct{ field }
+type Expr struct{ *field }
 
-// A field is what all kinds of expression field have in common.
+// A field is what all kinds of expression field have in common, as far as it is
+// needed for evaluating; nil if the field is unset. Of the many fields that
+// nodes have, most are.
 type field struct {
-	part
+	code  code
+	text  peek
+	write write
 	scope *scope
 	at    *site // all of it
 	reads []Path
+
+	sources []*source // in it, until it forgets the document
 }
 
 // DecodeValue compiles v and finds every mistake that can be found before an
 // event comes.
-func (x *Expr) DecodeValue(v *flows.Value) flows.Diagnostics { return x.decode(v, ofEvent) }
+func (x *Expr) DecodeValue(v *flows.Value) (diags flows.Diagnostics) {
+	x.field, diags = decode(v, ofEvent)
+	return diags
+}
 
-func (f *field) decode(v *flows.Value, sc *scope) flows.Diagnostics {
+func decode(v *flows.Value, sc *scope) (*field, flows.Diagnostics) {
 	t := tree{scope: sc}
 	p, at := t.value(v)
-	*f = field{p, sc, at, merged(t.reads)}
-	return t.diags
+	return &field{p.code, p.text, p.write, sc, at, merged(t.reads), t.sources}, t.diags
+}
+
+// Forget lets go of the document, behind the last Check, Shape and Narrow.
+// Messages keep their places.
+func (f *field) Forget() {
+	if f == nil {
+		return
+	}
+	for _, src := range f.sources {
+		src.forget()
+	}
+	f.sources = nil
 }
 
 // IsSet reports whether the document gave the field.
-func (f *field) IsSet() bool { return f.code != nil }
+func (f *field) IsSet() bool { return f != nil }
 
 // Reads lists what the field reads of an event, in order, each once.
-func (f *field) Reads() []Path { return slices.Clone(f.reads) }
+func (f *field) Reads() []Path {
+	if f == nil {
+		return nil
+	}
+	return slices.Clone(f.reads)
+}
 
 // FlowType names the type of the field in the documentation of a node.
 func (Expr) FlowType() string { return "expression" }
@@ -49,7 +74,7 @@ func (Expr) FlowType() string { return "expression" }
 func (x *Expr) Eval(e *engine.Event) (any, error) { return x.eval(e, nil) }
 
 func (f *field) eval(e *engine.Event, names map[string]any) (any, error) {
-	if f.code == nil {
+	if f == nil {
 		return nil, nil
 	}
 	s := newState(f.at, e, names)
@@ -70,7 +95,7 @@ var errTooDeep = errors.New("this is deeper than 10000 lists and maps")
 // Data is Eval as a payload. What it takes from the payload of the event is not
 // decoded, but written on as it came, without space between its tokens.
 func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
-	if x.write == nil {
+	if !x.IsSet() || x.write == nil {
 		v, err := x.Eval(e)
 		return engine.Value(v), err
 	}
@@ -93,18 +118,20 @@ func (x *Expr) Data(e *engine.Event) (engine.Data, error) {
 // Key is Eval with the value as text that is equal for equal values, and only
 // for those: 1 and 1.0 are equal, 1 and "1" are not. It has at most 256 bytes.
 func (x *Expr) Key(e *engine.Event) (string, error) {
-	if x.code == nil {
+	if !x.IsSet() {
 		return "null", nil
 	}
 	s := newState(x.at, e, nil)
 	defer s.free()
 	var key string
 	_, err := run(s, func(s *state) any {
-		if text, ok := x.peek(s); ok {
-			key = textKey(text)
-		} else {
-			key = s.keyText(x.code(s))
+		if x.text != nil {
+			if text, ok := x.text(s); ok {
+				key = textKey(text)
+				return nil
+			}
 		}
+		key = s.keyText(x.code(s))
 		return nil
 	})
 	return key, err
@@ -112,20 +139,27 @@ func (x *Expr) Key(e *engine.Event) (string, error) {
 
 // A tree compiles a value with expressions at its leaves.
 type tree struct {
-	scope *scope
-	reads []Path
-	diags flows.Diagnostics
+	scope   *scope
+	sources []*source
+	reads   []Path
+	diags   flows.Diagnostics
 }
 
 // value compiles v; the site is that of all of it.
 func (t *tree) value(v *flows.Value) (part, *site) {
 	at := &site{src: &source{v: v}}
+	t.sources = append(t.sources, at.src)
 	switch {
 	case v.Kind == flows.String && !isTemplate(v.Text):
 		return t.expression(v, at)
 	case v.Kind == flows.String:
 		segments, reads, diags := compileText(v, t.scope)
 		t.reads, t.diags = append(t.reads, reads...), append(t.diags, diags...)
+		for _, seg := range segments {
+			if seg.site != nil {
+				t.sources = append(t.sources, seg.site.src)
+			}
+		}
 		return template(segments), at
 	case v.Kind == flows.List:
 		return t.list(v), at
@@ -141,6 +175,7 @@ func (t *tree) value(v *flows.Value) (part, *site) {
 
 func (t *tree) expression(v *flows.Value, at *site) (part, *site) {
 	src := newSource(v, v.Text, 0)
+	t.sources = append(t.sources, src)
 	n, p, diags := compile(src, t.scope)
 	t.diags = append(t.diags, diags...)
 	if diags.Failed() {
@@ -155,34 +190,37 @@ func (t *tree) list(v *flows.Value) part {
 	for i, item := range v.Items {
 		items[i], _ = t.value(item)
 	}
+	codes := codesOf(items)
 	return part{kinds: isList, shape: listOf(items), write: writeList(items), code: func(s *state) any {
-		s.take(len(items) * itemSize)
-		list := make([]any, len(items))
-		for i, item := range items {
-			list[i] = item.code(s)
+		s.take(len(codes) * itemSize)
+		list := make([]any, len(codes))
+		for i, item := range codes {
+			list[i] = item(s)
 		}
 		return list
 	}}
 }
 
 func (t *tree) mapping(v *flows.Value) part {
+	names := make([]string, len(v.Entries))
 	keys, values := make([]part, len(v.Entries)), make([]part, len(v.Entries))
 	for i, e := range v.Entries {
-		keys[i] = fixed(e.Key.Text)
+		names[i], keys[i] = e.Key.Text, fixed(e.Key.Text)
 		values[i], _ = t.value(e.Value)
 	}
+	codes := codesOf(values)
 	return part{kinds: isMap, shape: mapOf(keys, values), write: writeMap(keys, values), code: func(s *state) any {
-		s.take(len(values) * entrySize)
-		m := make(map[string]any, len(values))
-		for i, value := range values {
-			m[v.Entries[i].Key.Text] = value.code(s)
+		s.take(len(codes) * entrySize)
+		m := make(map[string]any, len(codes))
+		for i, value := range codes {
+			m[names[i]] = value(s)
 		}
 		return m
 	}}
 }
 
 // A Condition is an expression field that is true or false.
-type Condition struct{ field }
+type Condition struct{ *field }
 
 // DecodeValue compiles v and finds every mistake that can be found before an
 // event comes: also an expression that can't be true or false.
@@ -194,7 +232,7 @@ func (c *Condition) decode(v *flows.Value, sc *scope) flows.Diagnostics {
 	}
 	src := newSource(v, v.Text, 0)
 	n, p, diags := compile(src, sc)
-	*c = Condition{field{part: p, scope: sc, at: &site{src: src}}}
+	c.field = &field{code: p.code, text: p.text, scope: sc, at: &site{src: src}, sources: []*source{src}}
 	if diags.Failed() {
 		return diags
 	}
@@ -214,7 +252,7 @@ func (Condition) FlowType() string { return "condition" }
 // error, and so is an expression that fails; neither is silently false. The
 // error is [engine.Permanent]. An unset condition is true.
 func (c *Condition) True(e *engine.Event) (bool, error) {
-	if c.code == nil {
+	if !c.IsSet() {
 		return true, nil
 	}
 	s := newState(c.at, e, nil)
@@ -253,6 +291,19 @@ func article(k flows.Kind) string {
 		return "nothing"
 	}
 	return "a " + k.String()
+}
+
+// Forget is described at [Expr.Forget].
+func (t *Text) Forget() {
+	if t.at == nil {
+		return
+	}
+	t.at.src.forget()
+	for _, seg := range t.segments {
+		if seg.site != nil {
+			seg.site.src.forget()
+		}
+	}
 }
 
 // IsSet reports whether the document gave the field.
@@ -300,11 +351,14 @@ func (t *Text) Fixed() (prefix string, all bool) {
 
 // A Request is an expression over a request rather than an event: body,
 // headers, query and path.
-type Request struct{ field }
+type Request struct{ *field }
 
 // DecodeValue compiles v and finds every mistake that can be found before a
 // request comes.
-func (r *Request) DecodeValue(v *flows.Value) flows.Diagnostics { return r.decode(v, ofRequest) }
+func (r *Request) DecodeValue(v *flows.Value) (diags flows.Diagnostics) {
+	r.field, diags = decode(v, ofRequest)
+	return diags
+}
 
 // FlowType names the type of the field in the documentation of a node.
 func (Request) FlowType() string { return "expression over the request" }

@@ -15,6 +15,7 @@ type language struct{}
 func (language) Condition(v *flows.Value) (func(*engine.Event) (bool, error), flows.Diagnostics) {
 	c := new(Condition)
 	diags := flows.Decode(v, c)
+	c.Forget()
 	return c.True, diags
 }
 
@@ -22,6 +23,7 @@ func (language) Condition(v *flows.Value) (func(*engine.Event) (bool, error), fl
 func (language) Key(v *flows.Value) (func(*engine.Event) (string, error), flows.Diagnostics) {
 	x := new(Expr)
 	diags := flows.Decode(v, x)
+	x.Forget()
 	return x.Key, diags
 }
 

@@ -65,17 +65,20 @@ func looks(operator string, right part) func(s *state, text string) bool {
 	}
 }
 
-// append appends the value of p as JSON.
-func (p *part) append(s *state, b []byte) []byte {
-	if p.write != nil {
-		b = p.write(s, b)
-	} else {
-		b = s.append(b, p.code(s))
+// written is the write of p inside a list or map.
+func (p part) written() write {
+	w, code := p.write, p.code
+	return func(s *state, b []byte) []byte {
+		if w != nil {
+			b = w(s, b)
+		} else {
+			b = s.append(b, code(s))
+		}
+		if len(b) > mostResult {
+			s.hold(0, len(b)) // fails
+		}
+		return b
 	}
-	if len(b) > mostResult {
-		s.hold(0, len(b)) // fails
-	}
-	return b
 }
 
 func (s *state) append(b []byte, v any) []byte {
@@ -88,13 +91,17 @@ func (s *state) append(b []byte, v any) []byte {
 
 // writeList is the write of a list of parts.
 func writeList(items []part) write {
+	writes := make([]write, len(items))
+	for i, item := range items {
+		writes[i] = item.written()
+	}
 	return func(s *state, b []byte) []byte {
 		b = append(b, '[')
-		for i := range items {
+		for i, item := range writes {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = items[i].append(s, b)
+			b = item(s, b)
 		}
 		return append(b, ']')
 	}
@@ -105,7 +112,7 @@ func writeList(items []part) write {
 func writeMap(keys, values []part) write {
 	type entry struct {
 		key, lead string // lead is what stands before the value
-		value     *part
+		value     write
 	}
 	entries := make([]entry, len(keys))
 	for i, key := range keys {
@@ -113,7 +120,7 @@ func writeMap(keys, values []part) write {
 		if !ok || slices.ContainsFunc(entries[:i], func(e entry) bool { return e.key == name }) {
 			return nil
 		}
-		entries[i] = entry{name, string(engine.AppendText(nil, name)) + ":", &values[i]}
+		entries[i] = entry{name, string(engine.AppendText(nil, name)) + ":", values[i].written()}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	return func(s *state, b []byte) []byte {
@@ -123,7 +130,7 @@ func writeMap(keys, values []part) write {
 				b = append(b, ',')
 			}
 			b = append(b, entries[i].lead...)
-			b = entries[i].value.append(s, b)
+			b = entries[i].value(s, b)
 		}
 		return append(b, '}')
 	}

@@ -11,7 +11,7 @@ import (
 
 // Shape is what is known of the value for such events.
 func (f *field) Shape(in engine.Schema) engine.Shape {
-	if f.at == nil {
+	if f == nil {
 		return engine.NilShape
 	}
 	sc := f.scope.knowing(in)
@@ -24,7 +24,7 @@ func (f *field) Shape(in engine.Schema) engine.Shape {
 // Narrow parts events into those that the condition may be true for, and those
 // that it may be false for.
 func (c *Condition) Narrow(in engine.Schema) (yes, no engine.Schema) {
-	if c.at == nil || c.at.node == nil || new(Condition).decode(c.at.src.v, c.scope.knowing(in)).Failed() {
+	if !c.IsSet() || c.at.node == nil || new(Condition).decode(c.at.src.v, c.scope.knowing(in)).Failed() {
 		return in, in
 	}
 	return narrow(c.at.node, in, true), narrow(c.at.node, in, false)

@@ -18,7 +18,8 @@ import (
 
 // A source is the text of one expression and where it stands.
 type source struct {
-	v      *flows.Value
+	v      *flows.Value   // nil once it is forgotten
+	at     *flows.Passage // of v, from then on
 	text   string
 	from   int  // the rune of v.Text that text begins at
 	hidden bool // some of text came from ${…} and must not be shown
@@ -34,14 +35,24 @@ func newSource(v *flows.Value, text string, from int) *source {
 	return src
 }
 
+// forget lets go of the document: what may fail from here on keeps its places.
+// What was written in Go has none, and others share it.
+func (src *source) forget() {
+	if src.v != nil && src.v.Span.File != nil {
+		at := src.v.Passage()
+		src.at, src.v = &at, nil
+	}
+}
+
 // hides reports whether some runes may have come from ${…}.
 func (src *source) hides(from, to int) bool {
-	if src.v.Span.File == nil {
+	whole := src.whole()
+	if whole.File == nil {
 		return false // written in Go
 	}
 	for i := from; i < to; i++ {
 		at := src.span(i, i+1)
-		if at.Length >= substituted || at == src.v.Span && at.Length > 1 {
+		if at.Length >= substituted || at == whole && at.Length > 1 {
 			return true
 		}
 	}
@@ -50,7 +61,18 @@ func (src *source) hides(from, to int) bool {
 
 // span is the place of some runes of the expression.
 func (src *source) span(from, to int) flows.Span {
+	if src.v == nil {
+		return src.at.At(src.from+from, max(1, to-from))
+	}
 	return src.v.At(src.from+from, max(1, to-from))
+}
+
+// whole is the place of the value that the expression is in.
+func (src *source) whole() flows.Span {
+	if src.v == nil {
+		return src.at.Span()
+	}
+	return src.v.Span
 }
 
 // A site is a node of an expression that may fail, for messages.
@@ -65,7 +87,7 @@ const mostShown = 120
 
 // wrap says which expression err comes from, and where in the document.
 func (at *site) wrap(err error) error {
-	what, span := "an expression", at.src.v.Span
+	what, span := "an expression", at.src.whole()
 	if at.node != nil {
 		span = at.src.span(extent(at.node))
 	}

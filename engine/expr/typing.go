@@ -226,7 +226,7 @@ func (c *compiler) nodeWhere(condition ast.Node, holds bool, n ast.Node) part {
 // Check tells the mistakes that can be found where it is known which events
 // come, beyond those that [Expr.DecodeValue] tells.
 func (f *field) Check(in engine.Schema) flows.Diagnostics {
-	if f.at == nil {
+	if f == nil {
 		return nil
 	}
 	t := tree{scope: f.scope.knowing(in)}
@@ -237,7 +237,7 @@ func (f *field) Check(in engine.Schema) flows.Diagnostics {
 // Check tells the mistakes that can be found where it is known which events
 // come: also that it is never true.
 func (c *Condition) Check(in engine.Schema) flows.Diagnostics {
-	if c.at == nil {
+	if !c.IsSet() {
 		return nil
 	}
 	fresh := new(Condition)

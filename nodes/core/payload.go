@@ -96,6 +96,7 @@ func payloadOf(v *flows.Value) (func(*engine.Event) (any, error), flows.Diagnost
 	case v.Kind == flows.String && strings.Contains(v.Text, "{{"):
 		var text expr.Text
 		diags := text.DecodeValue(v)
+		text.Forget()
 		return func(e *engine.Event) (any, error) { return text.Render(e) }, diags
 	}
 	plain := v.Any()

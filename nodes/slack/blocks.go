@@ -58,6 +58,23 @@ func (p *part) check(in engine.Schema) flows.Diagnostics {
 	return diags
 }
 
+// Forget lets go of the document.
+func (b *Blocks) Forget() {
+	b.whole.Forget()
+	for _, p := range b.parts {
+		p.forget()
+	}
+}
+
+func (p *part) forget() {
+	p.text.Forget()
+	for _, item := range p.items {
+		item.forget()
+	}
+}
+
+var _ engine.Checked = (*Blocks)(nil)
+
 // FlowType is what messages and documentation call it.
 func (*Blocks) FlowType() string { return "list of blocks with {{ }} in their texts, or expression" }
 
