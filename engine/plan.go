@@ -156,7 +156,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 		key, found := reg.key(doc.OrderBy)
 		f.orderBy = key
 		diags = append(diags, found...)
-		if f.lanes == 1 {
+		if doc.Lanes == 1 {
 			diags = append(diags, doc.OrderBy.Warnf("order_by does nothing with one lane"))
 		}
 	}

@@ -59,13 +59,34 @@ func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) (m
 		}
 		diags = append(diags, t.node(n)...)
 	}
-	if t.language != nil && doc.OrderBy != nil && len(entering) > 0 {
-		diags = append(diags, t.language.CheckKey(doc.OrderBy, entering)...)
+	if t.language != nil && doc.OrderBy != nil {
+		diags = append(diags, t.order(doc, entering)...)
 	}
 	mistakes = slices.DeleteFunc(diags, func(d flows.Diagnostic) bool {
 		return slices.ContainsFunc(told, func(e flows.Diagnostic) bool { return e.Span == d.Span })
 	})
 	return mistakes, t.advise()
+}
+
+// order checks order_by with the events that come into the flow. The lanes
+// behind a queue order by it too, what comes to them: it may be made of what is
+// no longer there, and then they work as one.
+func (t *typing) order(doc *flows.Flow, entering Schema) flows.Diagnostics {
+	var diags flows.Diagnostics
+	if len(entering) > 0 {
+		diags = t.language.CheckKey(doc.OrderBy, entering)
+	}
+	for _, n := range t.graph.nodes {
+		if n.part == nil || !isQueue(n.impl) || len(t.in[n]) == 0 || len(diags) > 0 || doc.Lanes == 1 {
+			continue
+		}
+		for _, d := range t.language.CheckKey(doc.OrderBy, t.in[n]) {
+			d.Severity = flows.Warning
+			d.Message = fmt.Sprintf("behind %q, where events are ordered anew: %s", n.id, d.Message)
+			diags = append(diags, d)
+		}
+	}
+	return diags
 }
 
 // schema is what is known of the events of a source.

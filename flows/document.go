@@ -24,7 +24,7 @@ type Flow struct {
 	Name        string
 	At          *Value // its name in the document
 	Description string
-	Lanes       int    // at least 1
+	Lanes       int    // at least 1; 0 if what the document says is wrong
 	OrderBy     *Value // an expression, or nil
 	Nodes       []*Node
 }

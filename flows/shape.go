@@ -108,10 +108,12 @@ func (l *loader) flow(e Entry) *Flow {
 		case "description":
 			l.diags = append(l.diags, decode(e.Value, reflect.ValueOf(&f.Description).Elem())...)
 		case "lanes":
-			l.diags = append(l.diags, decode(e.Value, reflect.ValueOf(&f.Lanes).Elem())...)
-			if f.Lanes < 1 || f.Lanes > mostLanes {
-				l.fail(e.Value.Errorf("want 1 to %d lanes, got %d", mostLanes, f.Lanes))
-				f.Lanes = 1
+			diags := decode(e.Value, reflect.ValueOf(&f.Lanes).Elem())
+			if diags == nil && e.Value.Whole() && (f.Lanes < 1 || f.Lanes > mostLanes) {
+				diags = Diagnostics{e.Value.Errorf("want 1 to %d lanes, got %d", mostLanes, f.Lanes)}
+			}
+			if l.diags = append(l.diags, diags...); diags != nil || !e.Value.Whole() {
+				f.Lanes = 0
 			}
 		case "order_by":
 			f.OrderBy = e.Value
