@@ -97,7 +97,7 @@ func TestAFullDiskIsSurvived(t *testing.T) {
 	r.down()
 	full(d, l)
 	d.kill() // and it starts on a full disk
-	l.begin()
+	l.begin(false)
 	d.up()
 	full(d, l) // what was left of the last block may take a few more
 	if err := os.Remove(ballast); err != nil {

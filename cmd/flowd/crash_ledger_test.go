@@ -16,12 +16,19 @@ import (
 // A ledger notes what senders were promised and what sinks got. A life is the
 // time between two starts of flowd.
 type ledger struct {
-	mu      sync.Mutex
-	life    int
-	reloads []int // by life
-	acked   map[string]parcel
-	acks    int // in this life
-	sinks   map[string]*delivered
+	mu    sync.Mutex
+	life  int
+	lives []life
+	acked map[string]parcel
+	acks  int // in this life
+	sinks map[string]*delivered
+}
+
+// A life is what may be delivered twice in it: what was in hand when the one
+// before was killed, and, with several lanes, at each reload.
+type life struct {
+	reloads int
+	clean   bool // what was in hand before is settled, or there was nothing before
 }
 
 // delivered is what a sink got, in order.
@@ -36,22 +43,22 @@ type delivery struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{reloads: []int{0}, acked: map[string]parcel{}, sinks: map[string]*delivered{}}
+	return &ledger{lives: []life{{clean: true}}, acked: map[string]parcel{}, sinks: map[string]*delivered{}}
 }
 
-// begin begins the next life.
-func (l *ledger) begin() {
+// begin begins the next life, behind a clean end or a kill.
+func (l *ledger) begin(clean bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.life++
 	l.acks = 0
-	l.reloads = append(l.reloads, 0)
+	l.lives = append(l.lives, life{clean: clean})
 }
 
 func (l *ledger) reloaded() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reloads[l.life]++
+	l.lives[l.life].reloads++
 }
 
 func (l *ledger) ack(p parcel) {
@@ -182,8 +189,10 @@ func (f figures) String() string {
 }
 
 // judge compares what a sink got with what was promised. inHand is how many
-// events the lanes before the sink have in hand at the most.
-func (l *ledger) judge(sink string, inHand int, wanted func(parcel) bool) figures {
+// events the lanes before the sink have in hand at the most, and lanes is
+// whether there are several: then one of them has delivered what comes again
+// with what another has not.
+func (l *ledger) judge(sink string, inHand int, lanes bool, wanted func(parcel) bool) figures {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.sink(sink)
@@ -215,12 +224,12 @@ func (l *ledger) judge(sink string, inHand int, wanted func(parcel) bool) figure
 		}
 		last[got.Sender] = max(got.N, last[got.Sender])
 	}
-	for life, n := range again {
-		// What a life finds begun by those before it is what was in hand when
-		// the last of them ended.
-		allowed := inHand * l.reloads[life]
-		if life > 0 {
-			allowed += inHand
+	for i, n := range again {
+		allowed := 0
+		if life := l.lives[i]; lanes {
+			allowed = inHand * (life.reloads + min(i, 1))
+		} else if !life.clean {
+			allowed = inHand
 		}
 		f.beyond += max(0, n-allowed)
 	}

@@ -102,11 +102,11 @@ func TestTheEventsThatNodeREDLoses(t *testing.T) {
 		n := c.under(*load, func() {
 			time.Sleep(*load / 2)
 			c.daemon.kill()
-			c.ledger.begin()
+			c.ledger.begin(false)
 			c.daemon.start()
 		})
 		lost := c.lost()
-		f := c.ledger.judge("f", inHand, everything)
+		f := c.ledger.judge("f", inHand, false, everything)
 		row("accepted before a kill -9 under load", "2,705 of about 5,000 lost", "%d of %d lost, %d delivered twice", lost, n, f.duplicated)
 		if lost > 0 || f.beyond > 0 || f.redeemed > 0 || n == 0 {
 			t.Errorf("of %d: %s", n, f)
@@ -119,7 +119,7 @@ func TestTheEventsThatNodeREDLoses(t *testing.T) {
 			t.Errorf("%d of %d lost", lost, n)
 		}
 		c.daemon.kill()
-		c.ledger.begin()
+		c.ledger.begin(false)
 		c.daemon.up()
 		again := send(t, 0, c.daemon.address, c.ledger, nil)
 		for _, p := range c.ledger.sample(500) {
@@ -132,7 +132,7 @@ func TestTheEventsThatNodeREDLoses(t *testing.T) {
 		again.post(last)
 		c.ledger.ack(last)
 		lost := c.lost()
-		f := c.ledger.judge("f", inHand, everything)
+		f := c.ledger.judge("f", inHand, false, everything)
 		row("the same ids sent again after a restart", "all delivered twice", "%d of 500", f.redeemed)
 		if lost+f.redeemed+f.beyond > 0 {
 			t.Errorf("%s", f)

@@ -107,7 +107,7 @@ func (c *crash) document() string {
 }
 
 // life runs flowd from a start to what end does.
-func (c *crash) life(end func()) {
+func (c *crash) life(end func() (clean bool)) {
 	c.start()
 	answered := make(chan struct{})
 	go func() {
@@ -119,7 +119,7 @@ func (c *crash) life(end func()) {
 			c.restarts = append(c.restarts, time.Since(c.started))
 		}
 	}()
-	end()
+	clean := end()
 	<-answered
 	for name, sizes := range c.files {
 		size := int64(0)
@@ -128,12 +128,12 @@ func (c *crash) life(end func()) {
 		}
 		c.files[name] = append(sizes, size)
 	}
-	c.begin()
+	c.begin(clean)
 }
 
 // die is an end at a random time: a kill, at times in the midst of a reload, or
 // a SIGTERM.
-func (c *crash) die() {
+func (c *crash) die() (clean bool) {
 	time.Sleep(lifetime())
 	for c.answered() > 0 && rand.IntN(2) == 0 { // it knows by now what the signals are for
 		c.version++
@@ -144,20 +144,22 @@ func (c *crash) die() {
 	}
 	if c.answered() > 0 && rand.IntN(10) == 0 {
 		c.stops++
-		if status := c.stop(); status != fine && status != broken { // work in hand may take longer than the drain
+		status := c.stop()
+		if status != fine && status != broken { // work in hand may take longer than the drain
 			c.t.Errorf("SIGTERM: exit status %d", status)
 		}
-		return
+		return status == fine
 	}
 	if !c.running() {
 		c.t.Fatalf("flowd ended by itself: %s", c.cmd.ProcessState)
 	}
 	c.kill()
 	c.kills++
+	return false
 }
 
 // drain is the last life: it goes on until all is delivered.
-func (c *crash) drain() {
+func (c *crash) drain() (clean bool) {
 	c.until("it answers", func() bool { return c.answered() > 100 })
 	c.clients.end()
 	for _, p := range c.sample(200) { // long delivered, and sent once more
@@ -171,6 +173,7 @@ func (c *crash) drain() {
 	if status := c.stop(); status != fine {
 		c.t.Errorf("SIGTERM: exit status %d", status)
 	}
+	return true
 }
 
 // judge compares what came with what was promised.
@@ -187,12 +190,13 @@ func (c *crash) judge() {
 	for _, sink := range []struct {
 		name   string
 		inHand int
+		lanes  bool
 		wanted func(parcel) bool
 	}{
-		{"/orders", inHand, kept}, {"orders.jsonl", inHand, kept},
-		{"rooms.jsonl", inHandLanes, everything}, {"/rooms", 2 * inHandLanes, everything}, // before the queue and behind it
+		{"/orders", inHand, false, kept}, {"orders.jsonl", inHand, false, kept},
+		{"rooms.jsonl", inHandLanes, true, everything}, {"/rooms", 2 * inHandLanes, true, everything}, // before the queue and behind it
 	} {
-		f := c.ledger.judge(sink.name, sink.inHand, sink.wanted)
+		f := c.ledger.judge(sink.name, sink.inHand, sink.lanes, sink.wanted)
 		c.t.Logf("%-12s %s", sink.name, f)
 		if f.wrong() {
 			c.t.Errorf("%s: a promise is broken", sink.name)
