@@ -15,10 +15,11 @@ import (
 	"github.com/flowd/flowd/engine/journal/memfs"
 )
 
-// A shakyStore fails some commits.
+// A shakyStore fails some commits, or takes its time.
 type shakyStore struct {
 	engine.Store
-	fails atomic.Int64 // commits left to fail
+	fails atomic.Int64    // commits left to fail
+	slow  <-chan struct{} // closed when commits are done; nil if they don't wait
 }
 
 func (s *shakyStore) Log(ctx context.Context, flow string) (engine.Log, error) {
@@ -44,6 +45,9 @@ type shakyCursor struct {
 func (c shakyCursor) Commit(ctx context.Context, o engine.Offset) error {
 	if c.store.fails.Add(-1) >= 0 {
 		return errors.New("the disk is gone")
+	}
+	if c.store.slow != nil {
+		<-c.store.slow
 	}
 	return c.Cursor.Commit(ctx, o)
 }
@@ -78,6 +82,35 @@ func TestACommitThatFailsIsTriedAgainAndNothingIsDeliveredTwice(t *testing.T) {
 			r.put(t, events(3)...)
 			want(t, r.wait(t, "one", 3), "1", "2", "3")
 		})
+	}
+}
+
+func TestALaneGoesOnWhileACommitIsWrittenButNotFar(t *testing.T) {
+	j, err := journal.Open("", journal.Options{FS: memfs.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	r := startWith(t, &shakyStore{Store: j, slow: written}, "flows: {f: {nodes: [feed, {collect: one}]}}")
+	r.put(t, events(1)...)
+	r.wait(t, "one", 1) // and its commit takes its time
+	const more = 5000
+	batch := make([]*engine.Event, more)
+	for i := range batch {
+		batch[i] = &engine.Event{ID: fmt.Sprint("more ", i)}
+	}
+	for part := range slices.Chunk(batch, 250) {
+		r.put(t, part...)
+	}
+	r.wait(t, "one", 2)
+	time.Sleep(50 * time.Millisecond)
+	if got := len(r.ids("one")); got > 4*256 {
+		t.Errorf("%d events are delivered and not committed", got)
+	}
+	close(written)
+	r.wait(t, "one", 1+more)
+	if got := len(r.ids("one")); got != 1+more {
+		t.Errorf("%d events were delivered, of %d", got, 1+more)
 	}
 }
 

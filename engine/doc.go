@@ -32,7 +32,7 @@
 //     port, or makes it a dead letter (settle.go).
 //  5. A node may keep an event back. What it lets go later is walked by a lane
 //     behind that node alone (reader.go).
-//  6. The cursor is committed (reader.go).
+//  6. The cursor is committed, while the lane goes on (reader.go).
 //
 // A request whose sender waits for an answer goes beside the log (ask.go).
 //

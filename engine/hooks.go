@@ -16,7 +16,7 @@ type Hooks struct {
 	// Step is called behind each attempt of a node at a batch, with what became
 	// of each event. It must not keep the slices.
 	Step func(Step)
-	// Settled is called when a lane has committed its cursor.
+	// Settled is called when the cursor of a flow was committed.
 	Settled func(flow string, lag uint64)
 	// GaveUp is called for each event that a node gave up.
 	GaveUp func(DeadLetter)

@@ -47,7 +47,7 @@ func (f *flow) read() {
 			f.rewind(p)
 		}
 		before = p
-		c := &crew{flow: f, plan: p, turn: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+		c := &crew{flow: f, plan: p, room: make(chan struct{}, 1)}
 		err := c.work()
 		f.leave(p)
 		again = c.err != nil
@@ -75,21 +75,24 @@ func (f *flow) rewind(p *livePlan) {
 // and hands batches to lanes, by the hash of their key where there are more
 // than one. Beside them, each Holder has a lane that walks what it lets go, so
 // that one that is full becomes empty while lanes wait for it. The cursor is
-// committed behind what all of them are done with.
+// committed behind what all of them are done with, while they go on.
 type crew struct {
 	flow *flow
 	plan *livePlan
 	jobs []chan job // one of each lane
 	free sync.Pool  // of *buffer
 
-	turn chan struct{} // holds who commits; others wait for it, and none while mu is held
-	room chan struct{} // tells that rounds were settled; takes one
+	room    chan struct{} // tells that there may be room for more in hand; takes one
+	commits sync.WaitGroup
 
-	mu     sync.Mutex
-	rounds []*round // read and not yet committed, in order
-	events int      // of the rounds
-	floors []Offset // by Holder: no offset less than that is in its walk; noRest between walks
-	err    error    // why the cursor must go back to its last commit
+	mu         sync.Mutex
+	rounds     []*round // read and not yet walked, in order
+	inHand     int      // events that were read and that no commit has come to
+	walked     int      // of them, those of rounds that are done
+	floors     []Offset // by Holder: no offset less than that is in its walk; noRest between walks
+	committing bool
+	more       bool  // whether something was settled since the commit began
+	err        error // why the cursor must go back to its last commit
 }
 
 // A round is what the reader has read at once. It is done when every lane has
@@ -137,6 +140,7 @@ func (c *crew) work() error {
 	lanes.Wait()
 	close(walked)
 	releases.Wait()
+	c.commits.Wait()
 	if err == nil && !errors.Is(c.err, errAbandoned) {
 		err = c.err
 	}
@@ -186,7 +190,7 @@ func (c *crew) readAll(ctx context.Context) error {
 func (c *crew) full() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.events >= inHand*batchSize*len(c.jobs)
+	return c.inHand >= inHand*batchSize*len(c.jobs)
 }
 
 // hand gives what was read to the lanes.
@@ -205,7 +209,7 @@ func (c *crew) hand(from *buffer, n int) {
 	}
 	c.mu.Lock()
 	c.rounds = append(c.rounds, r)
-	c.events += n
+	c.inHand += n
 	c.mu.Unlock()
 	c.flow.taken.Store(uint64(r.last))
 	if parts == nil {
@@ -249,7 +253,7 @@ func (c *crew) walk(ctx context.Context, jobs <-chan job, stop func()) {
 		err := c.flow.gate.wait(c.plan.work.Done(), c.flow.reading)
 		if err == nil {
 			if err = l.walk(c.flow.ctx, c.plan, j.batch); err != nil {
-				c.cutShort(j.round, l.rest)
+				c.cutShort(j.round, l.rest, stop)
 			}
 		}
 		if err != nil {
@@ -257,9 +261,7 @@ func (c *crew) walk(ctx context.Context, jobs <-chan job, stop func()) {
 			stop()
 			continue
 		}
-		if c.settle(j.round) != nil {
-			stop()
-		}
+		c.settle(j.round, stop)
 	}
 }
 
@@ -280,10 +282,7 @@ func (c *crew) release(ctx context.Context, holder int, walked <-chan struct{}, 
 			stop()
 			return
 		}
-		if c.end(holder) != nil {
-			stop()
-			return
-		}
+		c.end(holder, stop)
 		select {
 		case <-wake:
 		case <-walked:
@@ -300,63 +299,78 @@ func (c *crew) begin(holder int) {
 }
 
 // end takes the floor away, behind a walk that has settled all of its events.
-func (c *crew) end(holder int) error {
+func (c *crew) end(holder int, stop func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.floors[holder] = noRest
-	c.mu.Unlock()
-	return c.commit()
+	c.commit(stop)
 }
 
-// settle marks one lane's part of a round as done, and commits as far as all
-// lanes have come. It returns why the cursor must go back, if it must.
-func (c *crew) settle(r *round) error {
+// settle marks one lane's part of a round as done.
+func (c *crew) settle(r *round, stop func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	r.open--
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
 		c.flow.reached = c.rounds[0].last
-		c.events -= c.rounds[0].size
+		c.walked += c.rounds[0].size
 		clear(*c.rounds[0].from)
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]
 	}
-	c.mu.Unlock()
-	err := c.commit()
-	select {
-	case c.room <- struct{}{}:
-	default:
-	}
-	return err
+	c.commit(stop)
 }
 
-// cutShort commits what a single lane has settled of a round that was cut
-// short before rest.
-func (c *crew) cutShort(r *round, rest Offset) {
+// cutShort settles what a single lane has settled of a round that was cut short
+// before rest.
+func (c *crew) cutShort(r *round, rest Offset, stop func()) {
 	if len(c.jobs) > 1 || rest == 0 || rest == noRest {
 		return
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.rounds[0] == r {
 		c.flow.reached = max(c.flow.reached, rest-1)
 	}
-	c.mu.Unlock()
-	c.commit()
+	c.commit(stop)
 }
 
-// commit moves the cursor behind what is settled. It returns why the cursor
-// must go back, if it must.
-func (c *crew) commit() error {
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
+// commit has the cursor moved behind what is settled, by one goroutine: what
+// is settled while the store syncs waits for the next commit, and no lane
+// waits for any. The caller holds mu.
+func (c *crew) commit(stop func()) {
+	c.more = true
+	if !c.committing {
+		c.committing = true
+		c.commits.Go(func() { c.commitAll(stop) })
+	}
+}
+
+// commitAll commits until nothing more is settled.
+func (c *crew) commitAll(stop func()) {
 	c.mu.Lock()
-	last, err := c.settled(), c.err
-	c.mu.Unlock()
-	if err != nil || last <= c.flow.cursor.Committed() {
-		return err
+	defer c.mu.Unlock()
+	for c.more {
+		c.more = false
+		last, walked := c.settled(), c.walked
+		c.walked = 0
+		c.mu.Unlock()
+		var err error
+		if last > c.flow.cursor.Committed() {
+			err = c.flow.commit(last)
+		}
+		c.mu.Lock()
+		if err != nil && c.err == nil {
+			c.err = err
+			stop()
+		}
+		c.inHand -= walked
+		select {
+		case c.room <- struct{}{}:
+		default:
+		}
 	}
-	if err = c.flow.commit(last); err != nil {
-		c.fail(err)
-	}
-	return err
+	c.committing = false
 }
 
 // settled is the offset up to which everything is: all lanes have walked it,
