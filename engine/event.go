@@ -274,6 +274,20 @@ func (d Data) Bytes() ([]byte, error) {
 	return raw, nil
 }
 
+// size is how long the text of the payload is, or 0 as long as there is none.
+func (d Data) size() int {
+	switch {
+	case d.p == nil:
+		return 0
+	case d.p.raw != nil:
+		return len(d.p.raw)
+	}
+	if wrote := d.p.wrote.Load(); wrote != nil {
+		return len(*wrote)
+	}
+	return 0
+}
+
 // AppendJSON appends the payload on one line: as it was sent, but for space
 // between its tokens. Text that is not JSON is an error.
 func (d Data) AppendJSON(dst []byte) ([]byte, error) {

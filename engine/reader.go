@@ -26,6 +26,9 @@ const (
 	// A lane that is held up holds up the others, once they are so far ahead of
 	// it: what they have delivered would come again after a crash.
 	inHand = 2 + readAhead
+	// inHandBytes is how many bytes of payload they may be for each lane, so that
+	// a backlog of large events takes no more memory than one of small ones.
+	inHandBytes = 4 << 20
 )
 
 var commitRetry = Retry{First: flows.Duration(50 * time.Millisecond), Max: flows.Duration(5 * time.Second)}
@@ -87,6 +90,7 @@ type crew struct {
 
 	mu         sync.Mutex
 	rounds     []*round // read and not yet walked, in order
+	bytes      int      // of the payloads in them
 	inHand     int      // events that were read and that no commit has come to
 	walked     int      // of them, those of rounds that are done
 	floors     []Offset // by Holder: no offset less than that is in its walk; noRest between walks
@@ -98,10 +102,11 @@ type crew struct {
 // A round is what the reader has read at once. It is done when every lane has
 // walked its part.
 type round struct {
-	last Offset
-	size int // events
-	open int // lanes
-	from *buffer
+	last  Offset
+	size  int // events
+	bytes int // of their payloads
+	open  int // lanes
+	from  *buffer
 }
 
 // A buffer is what the reader reads into.
@@ -190,13 +195,16 @@ func (c *crew) readAll(ctx context.Context) error {
 func (c *crew) full() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.inHand >= inHand*batchSize*len(c.jobs)
+	return c.inHand >= inHand*batchSize*len(c.jobs) || c.bytes >= inHandBytes*len(c.jobs)
 }
 
 // hand gives what was read to the lanes.
 func (c *crew) hand(from *buffer, n int) {
 	batch := (*from)[:n]
 	r := &round{last: batch[n-1].Offset, size: n, open: 1, from: from}
+	for _, e := range batch {
+		r.bytes += e.Data.size()
+	}
 	var parts [][]*Event
 	if len(c.jobs) > 1 {
 		parts = c.split(batch)
@@ -210,6 +218,7 @@ func (c *crew) hand(from *buffer, n int) {
 	c.mu.Lock()
 	c.rounds = append(c.rounds, r)
 	c.inHand += n
+	c.bytes += r.bytes
 	c.mu.Unlock()
 	c.flow.taken.Store(uint64(r.last))
 	if parts == nil {
@@ -314,6 +323,7 @@ func (c *crew) settle(r *round, stop func()) {
 	for len(c.rounds) > 0 && c.rounds[0].open == 0 {
 		c.flow.reached = c.rounds[0].last
 		c.walked += c.rounds[0].size
+		c.bytes -= c.rounds[0].bytes
 		clear(*c.rounds[0].from)
 		c.free.Put(c.rounds[0].from)
 		c.rounds = c.rounds[1:]

@@ -77,16 +77,26 @@ func (c *cursor) Next(ctx context.Context, batch []*engine.Event) (int, error) {
 	}
 }
 
+// mostGiven is how many bytes of payload are given at a time: as soon as it is
+// so much, or more, it is enough.
+const mostGiven = 1 << 20
+
+func sizeOf(e *engine.Event) int {
+	raw, _ := e.Data.Bytes() // of what was written
+	return len(raw)
+}
+
 // take gives what there is, else a channel that is closed when that changes.
 func (c *cursor) take(ctx context.Context, batch []*engine.Event) (n int, grown chan struct{}, err error) {
 	fl, j := c.flow, c.flow.j
-	for n < len(batch) {
+	room := mostGiven
+	for n < len(batch) && room > 0 {
 		if len(c.next) > 0 {
-			k := copy(batch[n:], c.next)
-			clear(c.next[:k])
-			c.next = c.next[k:]
-			n += k
-			c.pos = batch[n-1].Offset
+			batch[n], c.next[0] = c.next[0], nil
+			c.next = c.next[1:]
+			c.pos = batch[n].Offset
+			room -= sizeOf(batch[n])
+			n++
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -99,11 +109,14 @@ func (c *cursor) take(ctx context.Context, batch []*engine.Event) (n int, grown 
 		}
 		c.at.seen = c.pos
 		if len(fl.recent) > 0 && fl.recent[0].Offset <= c.pos+1 && c.pos < fl.last {
-			kept := fl.recent[c.pos+1-fl.recent[0].Offset:]
-			for _, e := range kept[:min(len(kept), len(batch)-n)] {
+			for _, e := range fl.recent[c.pos+1-fl.recent[0].Offset:] {
+				if n == len(batch) || room <= 0 {
+					break
+				}
 				e = e.Copy()
 				e.Time = e.Time.Round(0).UTC() // as from disk
 				batch[n] = e
+				room -= sizeOf(e)
 				n++
 			}
 			c.pos = batch[n-1].Offset

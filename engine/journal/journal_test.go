@@ -403,3 +403,34 @@ func TestManyReadersAndWritersShareALog(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestLargeEventsAreGivenFewAtATime(t *testing.T) {
+	const events, size = 30, 300 << 10
+	f := newFixture(t, journal.Options{})
+	for range events {
+		if err := f.add(size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, where := range []string{"memory", "disk"} {
+		batch := make([]*engine.Event, 256)
+		next := engine.Offset(1)
+		for next <= events {
+			n, err := f.cursor.Next(bg, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n > 4 {
+				t.Errorf("from %s: %d events of %d bytes are given at a time", where, n, size)
+			}
+			for _, e := range batch[:n] {
+				if e.Offset != next {
+					t.Fatalf("from %s: got event %d, want %d", where, e.Offset, next)
+				}
+				next++
+			}
+		}
+		f.Close()
+		f.use(mustOpen(t, "", journal.Options{FS: f.fs}))
+	}
+}
