@@ -56,15 +56,15 @@ func (s *SchemaFiles) DecodeValue(v *flows.Value) flows.Diagnostics {
 		items = v.Items
 	}
 	*s = SchemaFiles{files: flows.Fingerprints{}}
+	var diags flows.Diagnostics
 	for _, item := range items {
 		if item.Kind != flows.String || item.Text == "" {
-			return flows.Diagnostics{item.Errorf("want the path of a JSON Schema or of a sample body")}
-		}
-		if err := s.read(item.Text); err != nil {
-			return flows.Diagnostics{item.Errorf("%v", err)}
+			diags = append(diags, item.Errorf("want the path of a JSON Schema or of a sample body"))
+		} else if err := s.read(item.Text); err != nil {
+			diags = append(diags, item.Errorf("%v", err))
 		}
 	}
-	return nil
+	return diags
 }
 
 // read reads a file of one JSON Schema, or of sample bodies, one behind the
@@ -75,17 +75,18 @@ func (s *SchemaFiles) read(path string) error {
 		return fmt.Errorf("reading a schema: %w", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
 	for n := 0; ; n++ {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); errors.Is(err, io.EOF) && n > 0 {
+		var value any
+		switch err := dec.Decode(&value); {
+		case errors.Is(err, io.EOF) && n > 0:
 			return nil
-		} else if err != nil {
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("%s is empty: want a JSON Schema or sample bodies", path)
+		case err != nil:
 			return fmt.Errorf("%s holds neither a JSON Schema nor sample bodies: %w", path, err)
 		}
-		value, err := JSON(raw).Value()
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
+		value = exact(value)
 		if m, ok := value.(map[string]any); ok && isJSONSchema(m) {
 			for _, shape := range newSchemaReader(m).bodies(m) {
 				s.bodies = append(s.bodies, Body{Shape: shape})

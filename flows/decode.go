@@ -209,7 +209,7 @@ func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 	}
 	for _, f := range fields {
 		given := v.Get(f.Key) != nil || f.Main && v.Kind != Map || f.inline() && into.FieldByIndex(f.index).Len() > 0
-		if f.Required && !given {
+		if f.Required && !given && !v.means(f.Key, fields) {
 			diags = append(diags, v.missing(f))
 		}
 	}
@@ -222,6 +222,14 @@ func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 		})
 	}
 	return diags
+}
+
+// means reports whether a key of v is unknown and likely this one, which is told
+// there.
+func (v *Value) means(key string, fields []Field) bool {
+	return slices.ContainsFunc(v.Entries, func(e Entry) bool {
+		return findField(fields, e.Key.Text) == nil && nearest(e.Key.Text, keys(fields)) == key
+	})
 }
 
 // missing is the mistake of a map without a key it must have.

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -49,6 +50,11 @@ func golden(t *testing.T, folder string, got func(settings map[string]string) Di
 			for line := range strings.Lines(string(archive.Comment)) {
 				if name, value, ok := strings.Cut(line, ":"); ok {
 					settings[name] = strings.TrimSpace(value)
+				}
+			}
+			if name := settings["large"]; name != "" {
+				if err := os.WriteFile(name, bytes.Repeat([]byte("#"), mostFile+1), 0o644); err != nil {
+					t.Fatal(err)
 				}
 			}
 			text := got(settings).Format()

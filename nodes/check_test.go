@@ -11,8 +11,11 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/flowd/flowd/engine"
+	"github.com/flowd/flowd/engine/enginetest"
 	"github.com/flowd/flowd/flows"
 	"github.com/flowd/flowd/nodes"
+	"github.com/flowd/flowd/nodes/core"
+	"github.com/flowd/flowd/nodes/web"
 )
 
 var update = flag.Bool("update", false, "write what the diagnostics are into the golden files")
@@ -43,7 +46,39 @@ func checked(t testing.TB, document string) flows.Diagnostics {
 }
 
 func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
-	archives, err := filepath.Glob(filepath.Join("testdata", "check", "*.txtar"))
+	golden(t, "check", func(t *testing.T) flows.Diagnostics { return check(t) })
+}
+
+func TestEveryMistakeOfATestIsToldWithItsPlace(t *testing.T) {
+	golden(t, "tests", func(t *testing.T) flows.Diagnostics {
+		suite, diags := enginetest.ReadSuite("flows_test.yaml")
+		if diags.Failed() {
+			return diags
+		}
+		doc, diags := suite.Load("flows_test.yaml", nil, environment)
+		if diags = append(diags, engine.Check(doc, nodes.All())...); diags.Failed() {
+			t.Fatal(diags)
+		}
+		var mistakes flows.Diagnostics
+		for _, scenario := range suite.Tests {
+			mistakes = append(mistakes, scenario.Run(doc, nodes.All()).Mistakes...)
+		}
+		return mistakes
+	})
+}
+
+func TestAnEngineWithoutALanguageSaysSo(t *testing.T) {
+	golden(t, "bare", func(*testing.T) flows.Diagnostics {
+		doc, diags := flows.Load([]string{"flows.yaml"}, environment)
+		return append(diags, engine.Check(doc, engine.NewRegistry(nil, web.Webhook, core.Debug))...)
+	})
+}
+
+// golden runs every archive of a folder, in a directory of its own that holds
+// the files of the archive, and compares what is told with its file want. A line
+// "large: NAME" above the files asks for a file that is larger than any may be.
+func golden(t *testing.T, folder string, told func(t *testing.T) flows.Diagnostics) {
+	archives, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
 	if err != nil || len(archives) == 0 {
 		t.Fatalf("no archives: %v", err)
 	}
@@ -66,7 +101,14 @@ func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got := check(t).Format()
+			for line := range strings.Lines(string(archive.Comment)) {
+				if name, ok := strings.CutPrefix(line, "large: "); ok {
+					if err := os.WriteFile(strings.TrimSpace(name), make([]byte, 5<<20), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			got := told(t).Format()
 			if *update {
 				if want == nil {
 					archive.Files = append(archive.Files, txtar.File{Name: "want"})

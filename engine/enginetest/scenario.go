@@ -246,8 +246,6 @@ func (r *rehearsal) source(send *Send) (*stagedSource, flows.Diagnostic) {
 		return nil, send.at.Get("source").Errorf("%q is no source", send.Source).Suggest(send.Source, ids)
 	case len(ids) == 1:
 		return r.sources[ids[0]], flows.Diagnostic{}
-	case len(ids) == 0:
-		return nil, send.at.Errorf("flow %q has no source", r.flow.Name)
 	}
 	d := send.at.Errorf("flow %q has several sources", r.flow.Name)
 	d.Hint = "say source: " + strings.Join(ids, " or ")

@@ -123,7 +123,7 @@ func (s *stagedSource) post(ctx context.Context, send *Send, in engine.Inlet) (e
 		}
 		return route.Serve(r, send.body), nil
 	}
-	return engine.Answer{}, fmt.Errorf("%s has no path %s", s.env.Node, path)
+	return engine.Answer{}, fmt.Errorf("%s has no path %s, only %s", s.env.Node, path, strings.Join(pathsOf(router), " and "))
 }
 
 // address is the path that a body is posted to, and the headers it has there:
@@ -145,11 +145,15 @@ func (s *stagedSource) address(router engine.Router, send *Send) (path string, h
 	if len(routes) == 1 {
 		return routes[0].Path, header, nil
 	}
+	return "", nil, fmt.Errorf("which path of %s is it posted to? say path: %s, or its type", s.env.Node, strings.Join(pathsOf(router), " or "))
+}
+
+func pathsOf(router engine.Router) []string {
 	var paths []string
-	for _, route := range routes {
+	for _, route := range router.Routes(nil) {
 		paths = append(paths, route.Path)
 	}
-	return "", nil, fmt.Errorf("which path of %s is it posted to? say path: %s, or its type", s.env.Node, strings.Join(paths, " or "))
+	return paths
 }
 
 // typeIn is the type that a body names, if it does so where most do.

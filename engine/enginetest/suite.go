@@ -184,7 +184,7 @@ func (s *Send) read(folder string) (diags flows.Diagnostics) {
 		}
 	case s.Body.Value != nil:
 		if s.body, err = s.Body.text(); err != nil {
-			diags = append(diags, s.Body.Errorf("%v", err))
+			diags = append(diags, s.Body.Errorf("this can't be written as JSON: %v", err))
 		}
 	}
 	return diags

@@ -187,8 +187,8 @@ func methodHint(of kinds, name string) string {
 	var known []string
 	for method, f := range methods {
 		if of.has(f.takes[0]) {
-			if method == name {
-				return "did you mean " + name + "()?"
+			if strings.EqualFold(method, name) {
+				return "did you mean " + method + "()?"
 			}
 			known = append(known, method)
 		}

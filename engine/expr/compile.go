@@ -158,6 +158,11 @@ func (c *compiler) node(n ast.Node) part {
 	case *ast.MapNode:
 		return c.mapping(n)
 	}
+	return c.foreign(n)
+}
+
+// foreign is what the parser knows and the language does not.
+func (c *compiler) foreign(n ast.Node) part {
 	c.mistake(n, "this is not a part of the language")
 	return unknown
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,16 @@ func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
 	for _, item := range yaml(t, string(source)).Items {
 		kind, v := item.Entries[0].Key.Text, item.Entries[0].Value
 		fmt.Fprintf(&got, "%d: %s\n", v.Span.Line, strings.TrimPrefix(lines[v.Span.Line-1], "- "))
+		if kind == "repeated" { // what would make long lines
+			text := func(key string) string { return v.Get(key).Text }
+			times, err := strconv.Atoi(text("times"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			long := &flows.Value{Kind: flows.String, Text: text("before") + strings.Repeat(text("repeat"), times) + text("after")}
+			fmt.Fprintf(&got, "\t%s\n", decoder(text("as")).DecodeValue(long)[0])
+			continue
+		}
 		diags := decoder(kind).DecodeValue(v).Sorted()
 		if len(diags) == 0 {
 			got.WriteString("\tfine\n")

@@ -166,8 +166,8 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 
 func (c *compiler) pointer(n *ast.PointerNode) part {
 	switch {
-	case len(c.items) == 0:
-		c.mistake(n, "# is the item of a list, inside map, filter, any and the like")
+	case len(c.items) == 0: // the parser has said so
+		return c.foreign(n)
 	case n.Name == "":
 		p := c.items[len(c.items)-1]
 		p.code = func(s *state) any { return s.frames[len(s.frames)-1].item }

@@ -115,8 +115,7 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 	}
 	op, ok := operations[n.Operator]
 	if !ok {
-		c.mistake(n, "the operator %s is not a part of the language", n.Operator)
-		return unknown
+		return c.foreign(n)
 	}
 	p := part{kinds: c.operands(n, op, l, r)}
 	if p.kinds == 0 {
@@ -182,8 +181,14 @@ func (c *compiler) operands(n *ast.BinaryNode, op operation, l, r part) (gives k
 	if gives != 0 {
 		return gives
 	}
-	c.mistake(n, "%s", cannot(n.Operator, c.show(n.Left), c.show(n.Right), l.kinds.there(), r.kinds.there())).Hint =
-		castHint(l.kinds.there(), r.kinds.there())
+	a, b := l.kinds.there(), r.kinds.there()
+	d := c.mistake(n, "%s", cannot(n.Operator, c.show(n.Left), c.show(n.Right), a, b))
+	switch {
+	case n.Operator != "in":
+		d.Hint = castHint(a, b)
+	case a == isText && b == isText:
+		d.Hint = "text is looked for in text with contains"
+	}
 	return 0
 }
 
@@ -218,9 +223,7 @@ func castHint(l, r kinds) string {
 		return `date("2026-01-31T09:00:00Z") makes a time of text`
 	case (l == isText || r == isText) && both.has(isNumber):
 		return "string(…) makes text of a number, int(…) and float(…) a number of text"
-	case l == isText && r.has(isList):
-		return "text is looked for in text with contains"
-	case l == isDuration || r == isDuration:
+	case l == isDuration || r == isDuration, both == isTime|isNumber:
 		return `duration("1h30m") makes a duration of text`
 	}
 	return ""

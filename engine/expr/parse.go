@@ -31,7 +31,7 @@ const substituted = len("${X}")
 
 func newSource(v *flows.Value, text string, from int) *source {
 	src := &source{v: v, text: text, from: from}
-	src.hidden = src.hides(0, utf8.RuneCountInString(text))
+	src.hidden = v.Substituted() && src.hides(0, utf8.RuneCountInString(text))
 	return src
 }
 
@@ -152,7 +152,7 @@ func parse(src *source) (n ast.Node, diags flows.Diagnostics) {
 	if strings.TrimSpace(src.text) == "" {
 		return nil, whole("an expression is missing here")
 	}
-	if day.MatchString(src.text) {
+	if day.MatchString(strings.TrimSpace(src.text)) {
 		diags = whole("a date without quotes is a subtraction")
 		diags[0].Hint = src.textHint(src.text, true)
 		return nil, diags
@@ -216,6 +216,11 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 		if src.cutOff() {
 			d.Hint = "YAML takes what follows # for a comment: put the whole expression in quotes"
 		}
+	case strings.HasPrefix(message, "a map key"):
+		d.Message = "a key of a map is text, a number, a name, or an expression in parentheses"
+	case message == "unclosed comment":
+		d.Message = "a comment is not closed"
+		d.Hint = "write */ at its end"
 	case m != nil && !src.hidden:
 		d.Message = "unexpected " + m[2]
 		d.Hint = hints[strings.Trim(m[2], `"`)]
@@ -242,15 +247,13 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 		d.Span = src.number(at)
 	case strings.HasPrefix(message, "expected at least"):
 		d.Message = "an argument is missing"
-	case strings.HasPrefix(message, "a map key"):
-		d.Message = "a key of a map is text, a number, a name, or an expression in parentheses"
 	}
 }
 
 // textHint is for what reads as names and was meant as text. A whole value of
 // the document needs two pairs of quotes, since YAML takes the outer one away.
 func (src *source) textHint(text string, whole bool) string {
-	quoted := strconv.Quote(shorten(text))
+	quoted := strconv.Quote(shorten(strings.TrimSpace(text)))
 	if whole && src.text == src.v.Text {
 		return "text is written in quotes inside those of YAML: '" + strings.ReplaceAll(quoted, "'", "''") + "'"
 	}

@@ -42,24 +42,27 @@ func compilePattern(text string) (*pattern, error) {
 	}
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		var bad *syntax.Error
-		if errors.As(err, &bad) {
-			return nil, fmt.Errorf("this is no regular expression: %s", bad.Code)
-		}
-		return nil, errors.New("this is no regular expression")
+		return nil, noPattern(err)
 	}
 	p := &pattern{size: size(tree)}
 	if p.size > mostPattern {
 		return nil, tooLarge
 	}
 	if p.Regexp, err = regexp.Compile(text); err != nil {
-		return nil, errors.New("this is no regular expression")
+		return nil, noPattern(err)
 	}
 	p.prefix, _ = p.LiteralPrefix()
 	if tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 {
 		p.prefix, p.plain = string(tree.Rune), true
 	}
 	return p, nil
+}
+
+// noPattern says what is wrong with a pattern, and shows nothing of it.
+func noPattern(err error) error {
+	bad := &syntax.Error{Code: syntax.ErrInternalError}
+	errors.As(err, &bad)
+	return fmt.Errorf("this is no regular expression: %s", bad.Code)
 }
 
 // size is how many instructions a pattern compiles to, at most. It is known

@@ -192,7 +192,7 @@ func (s *state) plain(v any, depth int) any {
 		return v
 	case float64:
 		if v-v != 0 {
-			s.fail("this is no number")
+			s.fail("%v is no number that JSON can hold", v)
 		}
 		return v
 	case time.Time:

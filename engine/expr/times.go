@@ -29,10 +29,7 @@ func date(s *state, args []any) any {
 	if len(args) == 0 {
 		s.fail("date takes a text")
 	}
-	text, ok := args[0].(string)
-	if !ok {
-		s.fail("date takes a text")
-	}
+	text := args[0].(string)
 	s.scan(16 * len(text))
 	s.spend(100)
 	if len(args) == 3 {
