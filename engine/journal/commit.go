@@ -230,6 +230,7 @@ func (j *Journal) put(ops ...op) error {
 	f.seg.mark.seal(f.buf, f.base)
 	j.buf = f.buf
 	err := j.write(f.seg, f.buf, f.base)
+	released(f.buf)
 	if err == nil && j.opt.Fsync == Always {
 		if err = j.sync(f.seg); err != nil {
 			j.active = nil // the segment ends before this frame
