@@ -379,3 +379,9 @@ func TestWhatATransformMakesIsKnownBehindIt(t *testing.T) {
 		}
 	})
 }
+
+// misspelt is name with one letter twice.
+func misspelt(name string) string {
+	i := len(name) / 2
+	return name[:i] + name[i:i+1] + name[i:]
+}

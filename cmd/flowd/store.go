@@ -51,7 +51,7 @@ func (c *storeConfig) Validate(report flows.Report) {
 		report("dir", "a store in memory has no folder")
 	}
 	if c.Keep.Size < 1<<20 {
-		report("keep", "want a size of at least 1MiB")
+		report("keep.size", "want a size of at least 1MiB")
 	}
 }
 
