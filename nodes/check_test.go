@@ -35,16 +35,6 @@ func check(t testing.TB) flows.Diagnostics {
 	return append(diags, engine.Advice(doc, nodes.All())...).Sorted()
 }
 
-// checked is what flowd check says of a document.
-func checked(t testing.TB, document string) flows.Diagnostics {
-	t.Helper()
-	t.Chdir(t.TempDir())
-	if err := os.WriteFile("flows.yaml", []byte(document), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return check(t)
-}
-
 func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
 	golden(t, "check", func(t *testing.T) flows.Diagnostics { return check(t) })
 }
