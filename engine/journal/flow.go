@@ -72,6 +72,7 @@ func (fl *flow) Append(ctx context.Context, batch []*engine.Event) error {
 	op := &appendOp{flow: fl, events: batch, buf: buffers.Get().(*[]byte), ends: make([]int, len(batch))}
 	w := encoder{buf: (*op.buf)[:0]}
 	for i, e := range batch {
+		e.Time = e.Time.Round(0).UTC() // as from disk
 		if err := w.event(e); err != nil {
 			buffers.Put(op.buf)
 			return err
