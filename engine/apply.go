@@ -441,6 +441,7 @@ func (e *Engine) drainFlow(f *flow) {
 			return
 		}
 	}
+	f.seal() // the last who wrote to it may have left since
 	e.view.Lock()
 	e.unlist(f)
 	r := f.end()
