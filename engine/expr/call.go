@@ -88,6 +88,7 @@ func (c *compiler) call(n ast.Node, name string, args []ast.Node) part {
 		p.kinds |= isNil
 	}
 	if f.impure {
+		c.impure = true
 		return p
 	}
 	return c.fold(n, p, parts...)

@@ -37,12 +37,14 @@ type compiler struct {
 	scope *scope
 	diags flows.Diagnostics
 
-	nodes  int           // compiled so far
-	vars   []variable    // of the lets around
-	items  []part        // of the loops around
-	events engine.Schema // that can come to where the compiler is
-	folded int           // steps that fixed parts took
-	kept   int           // bytes that they hold
+	nodes    int           // compiled so far
+	vars     []variable    // of the lets around
+	items    []part        // of the loops around
+	events   engine.Schema // that can come to where the compiler is
+	narrower narrower      // of the conditions in it
+	folded   int           // steps that fixed parts took
+	kept     int           // bytes that they hold
+	impure   bool          // whether it may give another value each time
 }
 
 type variable struct {
@@ -58,7 +60,7 @@ func compile(src *source, sc *scope) (ast.Node, part, flows.Diagnostics) {
 	if diags != nil {
 		return nil, unknown, diags
 	}
-	c := &compiler{src: src, scope: sc, events: sc.events}
+	c := &compiler{src: src, scope: sc, events: sc.events, narrower: narrower{src: src}}
 	p := c.node(n)
 	if c.nodes > mostNodes { // what else was found may be half of the truth
 		d := src.v.Errorf("%s: it has more than %d parts", tooLarge, mostNodes)

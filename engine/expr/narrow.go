@@ -27,17 +27,80 @@ func (c *Condition) Narrow(in engine.Schema) (yes, no engine.Schema) {
 	if !c.IsSet() || c.at.node == nil || new(Condition).decode(c.at.src.v, c.scope.knowing(in)).Failed() {
 		return in, in
 	}
-	return narrow(c.at.node, in, true), narrow(c.at.node, in, false)
+	n := &narrower{src: c.at.src}
+	return n.narrow(c.at.node, in, true), n.narrow(c.at.node, in, false)
+}
+
+// A narrower finds out which events the conditions of one expression may be true
+// for, and false for.
+type narrower struct {
+	src   *source
+	tried map[ast.Node]*trial
+	steps int // that trials took
+}
+
+// A trial is of a condition that depends on nothing but the type of the event.
+type trial struct {
+	code  code // nil where it depends on more
+	holds map[string]verdict
+}
+
+type verdict struct{ yes, no bool } // whether it may be true, and false
+
+// mostTried is how many steps trials may take. What would take more may be true
+// and may be false.
+const mostTried = mostSteps / 10
+
+func (w *narrower) trial(condition ast.Node) *trial {
+	if t := w.tried[condition]; t != nil {
+		return t
+	}
+	t := &trial{holds: map[string]verdict{}}
+	reads := readsOf(condition, ofEvent)
+	elsewhere := func(p Path) bool { return p.Names[0] != "type" }
+	if len(reads) > 0 && !slices.ContainsFunc(reads, elsewhere) {
+		c := &compiler{src: w.src, scope: ofEvent}
+		if p := c.node(condition); c.diags == nil && !c.impure {
+			t.code = p.code
+		}
+	}
+	if w.tried == nil {
+		w.tried = map[ast.Node]*trial{}
+	}
+	w.tried[condition] = t
+	return t
+}
+
+// try evaluates a condition on an event of a type.
+func (w *narrower) try(condition ast.Node, eventType string) verdict {
+	t := w.trial(condition)
+	if v, known := t.holds[eventType]; known {
+		return v
+	}
+	v := verdict{true, true}
+	if t.code == nil || w.steps > mostTried {
+		return v
+	}
+	s := newState(&site{src: w.src, node: condition}, &engine.Event{Type: eventType}, nil)
+	defer s.free()
+	s.steps = mostTried
+	is, failed := try(s, t.code)
+	w.steps += mostTried - s.steps
+	if holds, ok := is.(bool); ok && failed == nil {
+		v = verdict{holds, !holds}
+	}
+	t.holds[eventType] = v
+	return v
 }
 
 // narrow is those events for which a condition may be true, or false.
-func narrow(condition ast.Node, events engine.Schema, holds bool) engine.Schema {
+func (w *narrower) narrow(condition ast.Node, events engine.Schema, holds bool) engine.Schema {
 	if events == nil {
 		return nil
 	}
 	kept := engine.Schema{}
 	for _, v := range events {
-		a := asker{v}
+		a := asker{w, v}
 		if yes, no := a.ask(condition); holds && yes || !holds && no {
 			kept = append(kept, v)
 		}
@@ -48,6 +111,7 @@ func narrow(condition ast.Node, events engine.Schema, holds bool) engine.Schema 
 // An asker finds out what conditions may be for one kind of event. What it does
 // not understand may be true and may be false.
 type asker struct {
+	*narrower
 	event engine.Variant
 }
 
@@ -68,12 +132,27 @@ func (a *asker) ask(n ast.Node) (yes, no bool) {
 		yes2, no2 := a.ask(n.Exp2)
 		return is && yes1 || isNot && yes2, is && no1 || isNot && no2
 	case *ast.BinaryNode:
-		return a.binary(n)
+		if yes, no = a.binary(n); !yes || !no {
+			return yes, no
+		}
 	case *ast.IdentifierNode, *ast.MemberNode:
 		is := a.shape(n).May(engine.CanBeBool)
 		return is, is
 	}
-	return true, true
+	return a.byType(n)
+}
+
+// byType tries a condition with each type that the event may have, if it reads
+// nothing else.
+func (a *asker) byType(n ast.Node) (yes, no bool) {
+	if !isSet(a.event.Type) {
+		return true, true
+	}
+	for _, eventType := range a.event.Type.Values {
+		v := a.try(n, eventType)
+		yes, no = yes || v.yes, no || v.no
+	}
+	return yes, no
 }
 
 func (a *asker) binary(n *ast.BinaryNode) (yes, no bool) {
@@ -141,6 +220,11 @@ func equal(a, b engine.Shape) (yes, no bool) {
 // isSet reports whether a text is one of its values and nothing else.
 func isSet(s engine.Shape) bool { return s.Values != nil && !s.Growing }
 
+// tests are the operators that look for a text in another.
+var tests = map[string]func(s, t string) bool{
+	"startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix, "contains": strings.Contains,
+}
+
 // between is whether an operator of two texts may be true, and may be false.
 // Beside nil it is false, and beside anything else it fails.
 func between(operator string, a, b engine.Shape) (yes, no bool) {
@@ -151,9 +235,7 @@ func between(operator string, a, b engine.Shape) (yes, no bool) {
 		return true, true
 	}
 	no = a.Kinds != engine.CanBeText || b.Kinds != engine.CanBeText
-	test := map[string]func(s, t string) bool{
-		"startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix, "contains": strings.Contains,
-	}[operator]
+	test := tests[operator]
 	for _, s := range a.Values {
 		for _, t := range b.Values {
 			is := test(s, t)

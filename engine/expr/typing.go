@@ -184,13 +184,14 @@ func (c *compiler) texts(n *ast.BinaryNode, l, r part) {
 				c.text(n.Left, l, item)
 			}
 		}
+	case "startsWith", "endsWith", "contains", "matches":
+		c.partOfText(n, l)
 	}
 }
 
 func (c *compiler) text(of ast.Node, p part, with ast.Node) {
 	text, ok := with.(*ast.StringNode)
-	if !ok || len(p.shape.Known) == 0 || p.fixed || !p.shape.May(engine.CanBeText) ||
-		slices.Contains(p.shape.Known, text.Value) || p.shape.MayBeText(text.Value) && !p.shape.Growing {
+	if !ok || !isOneOfSome(p) || slices.Contains(p.shape.Known, text.Value) || p.shape.MayBeText(text.Value) && !p.shape.Growing {
 		return
 	}
 	name, _ := of.(*ast.IdentifierNode)
@@ -211,11 +212,83 @@ func (c *compiler) text(of ast.Node, p part, with ast.Node) {
 	}
 }
 
+// isOneOfSome reports whether p is a text of which it is known what it may be.
+func isOneOfSome(p part) bool {
+	return len(p.shape.Known) > 0 && !p.fixed && p.shape.May(engine.CanBeText)
+}
+
+// partOfText tells the mistake of looking for what is in none of the texts that
+// one may be.
+func (c *compiler) partOfText(n *ast.BinaryNode, p part) {
+	with, ok := n.Right.(*ast.StringNode)
+	if !ok || !isOneOfSome(p) {
+		return
+	}
+	is := tests[n.Operator]
+	if n.Operator == "matches" {
+		re, err := compilePattern(with.Value)
+		if err != nil { // which is told already
+			return
+		}
+		is = func(text, _ string) bool { return re.MatchString(text) }
+	}
+	if slices.ContainsFunc(p.shape.Known, func(text string) bool { return is(text, with.Value) }) {
+		return
+	}
+	parts := partsOf(n.Operator, p.shape.Known)
+	name, _ := n.Left.(*ast.IdentifierNode)
+	maybe := p.shape.Growing && !flows.IsSlip(with.Value, parts)
+	var subject string
+	switch isType := name != nil && name.Value == "type"; {
+	case isType && maybe:
+		subject = "no type that is known of an event that comes here"
+	case isType:
+		subject = "no type of an event that comes here"
+	case maybe:
+		subject = "none of the texts that " + cmp.Or(c.show(n.Left), "this") + " is known to be"
+	default:
+		subject = "none of the texts that " + cmp.Or(c.show(n.Left), "this") + " may be"
+	}
+	says := map[string]string{"startsWith": "starts with", "endsWith": "ends with"}
+	d := c.mistake(with, "%s %s %s", subject, cmp.Or(says[n.Operator], n.Operator), c.quote(with.Value))
+	if d.Hint = flows.DidYouMean(with.Value, parts); !strings.HasPrefix(d.Hint, "did you mean") {
+		d.Hint = flows.DidYouMean("", p.shape.Known)
+	}
+	if maybe {
+		d.Severity = flows.Warning
+	}
+}
+
+// partsOf are the parts of texts that an operator is likely to look for: what is
+// up to a mark like _, behind one, or between two.
+func partsOf(operator string, texts []string) []string {
+	const marks = "_.-:/ "
+	var parts []string
+	for _, text := range texts {
+		for from := 0; from < len(text); {
+			to := len(text)
+			if i := strings.IndexAny(text[from:], marks); i >= 0 {
+				to = from + i + 1
+			}
+			switch operator {
+			case "startsWith":
+				parts = append(parts, text[:to])
+			case "endsWith":
+				parts = append(parts, text[from:], text[max(from-1, 0):])
+			case "contains":
+				parts = append(parts, strings.TrimRight(text[from:to], marks))
+			}
+			from = to
+		}
+	}
+	return parts
+}
+
 // nodeWhere compiles n, which is evaluated where a condition is true, or is
 // not.
 func (c *compiler) nodeWhere(condition ast.Node, holds bool, n ast.Node) part {
 	before := c.events
-	if c.events = narrow(condition, before, holds); len(c.events) == 0 {
+	if c.events = c.narrower.narrow(condition, before, holds); len(c.events) == 0 {
 		c.events = nil // what is never evaluated has no mistakes of its own
 	}
 	p := c.node(n)
