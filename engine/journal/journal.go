@@ -29,7 +29,7 @@ type Options struct {
 	KeepAge     time.Duration // of delivered events; 24 h
 	KeepSize    int64         // of the folder; 1 GiB. Delivered events go early and new ones are refused rather than grow over it
 	SegmentSize int64         // 64 MiB, or an eighth of KeepSize if that is less
-	MaxKeys     int           // dedupe keys remembered at a time; 5 million, of some 60 bytes of memory
+	MaxKeys     int           // dedupe keys remembered at a time; 5 million, of some 40 bytes of memory
 	Cache       int64         // bytes of recent events in memory; 8 MiB
 	FS          FS            // the folder; the one on disk
 	Log         *slog.Logger  // for what goes wrong beside a call; nowhere

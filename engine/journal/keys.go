@@ -2,17 +2,12 @@ package journal
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/flowd/flowd/engine"
 )
-
-// A keyHash stands for a key: 128 bits of its SHA-256, since two keys that
-// met would cost an event.
-type keyHash [16]byte
 
 // claims are keys that were won together.
 type claims struct {
@@ -23,7 +18,7 @@ type claims struct {
 }
 
 type claim struct {
-	hash  keyHash
+	hash  engine.KeyHash
 	owner engine.Offset
 }
 
@@ -44,12 +39,7 @@ type keyring struct {
 // live, so that expiry is to drop it.
 type bucket struct {
 	end  int64 // when the last of them expires
-	keys map[keyHash]entry
-}
-
-type entry struct {
-	owner   engine.Offset
-	expires int64
+	keys *engine.KeyTable
 }
 
 // keys are those of a node.
@@ -125,9 +115,9 @@ func (r *keyring) claim(s scope, wanted []engine.Claim, now time.Time, ttl time.
 	atOnce := later
 	var full error
 	for i, w := range wanted {
-		hash := hashKey(w.Key)
-		if e, ok := r.find(s, hash, now.UnixNano(), ttl); ok {
-			won[i] = e.owner == w.Owner
+		hash := engine.HashKey(w.Key)
+		if owner, ok := r.find(s, hash, now.UnixNano(), ttl); ok {
+			won[i] = owner == w.Owner
 			continue
 		}
 		if r.count >= r.most {
@@ -157,27 +147,22 @@ func (r *keyring) claim(s scope, wanted []engine.Claim, now time.Time, ttl time.
 	return won, atOnce, nil
 }
 
-func hashKey(key string) keyHash {
-	sum := sha256.Sum256([]byte(key))
-	return keyHash(sum[:16])
-}
-
 // find returns who has a key. One that would last longer than the time to live
 // from now on was claimed before the clock was set back, and counts as claimed
 // now.
-func (r *keyring) find(s scope, hash keyHash, now int64, ttl time.Duration) (entry, bool) {
+func (r *keyring) find(s scope, hash engine.KeyHash, now int64, ttl time.Duration) (engine.Offset, bool) {
 	for _, b := range r.scopes[s] {
-		e, ok := b.keys[hash]
-		if !ok || e.expires <= now {
+		e, ok := b.keys.Get(hash)
+		if !ok || e.Expires <= now {
 			continue
 		}
-		if most := now + int64(ttl); e.expires > most {
-			e.expires = most
-			b.keys[hash] = e
+		if most := now + int64(ttl); e.Expires > most {
+			e.Expires = most
+			b.keys.Set(hash, e)
 		}
-		return e, true
+		return e.Offset, true
 	}
-	return entry{}, false
+	return 0, false
 }
 
 // add adds a key to the bucket in which it expires.
@@ -187,16 +172,18 @@ func (r *keyring) add(s scope, c claim, expires int64, ttl time.Duration) {
 	buckets := r.scopes[s]
 	for _, b := range buckets {
 		if b.end == end {
-			r.count -= len(b.keys)
-			b.keys[c.hash] = entry{c.owner, expires}
-			r.count += len(b.keys)
+			r.count -= b.keys.Len()
+			b.keys.Set(c.hash, engine.KeyOwner{Offset: c.owner, Expires: expires})
+			r.count += b.keys.Len()
 			return
 		}
 	}
 	if r.scopes == nil {
 		r.scopes = map[scope][]bucket{}
 	}
-	r.scopes[s] = append(buckets, bucket{end, map[keyHash]entry{c.hash: {c.owner, expires}}})
+	keys := new(engine.KeyTable)
+	keys.Set(c.hash, engine.KeyOwner{Offset: c.owner, Expires: expires})
+	r.scopes[s] = append(buckets, bucket{end, keys})
 	r.count++
 }
 
@@ -204,8 +191,8 @@ func (r *keyring) add(s scope, c claim, expires int64, ttl time.Duration) {
 func (r *keyring) remove(c claims) {
 	for _, k := range c.list {
 		for _, b := range r.scopes[c.scope] {
-			if e, ok := b.keys[k.hash]; ok && e.owner == k.owner {
-				delete(b.keys, k.hash)
+			if e, ok := b.keys.Get(k.hash); ok && e.Offset == k.owner {
+				b.keys.Delete(k.hash)
 				r.count--
 			}
 		}
@@ -225,7 +212,7 @@ func (r *keyring) expireScope(s scope, now int64) {
 		if b.end > now {
 			kept = append(kept, b)
 		} else {
-			r.count -= len(b.keys)
+			r.count -= b.keys.Len()
 		}
 	}
 	clear(buckets[len(kept):])
@@ -355,7 +342,7 @@ func (r *keyring) living(c claims, now time.Time) claims {
 	}
 	for _, k := range c.list {
 		for _, b := range r.scopes[c.scope] {
-			if e, ok := b.keys[k.hash]; ok && e.owner == k.owner && e.expires > now.UnixNano() {
+			if e, ok := b.keys.Get(k.hash); ok && e.Offset == k.owner && e.Expires > now.UnixNano() {
 				kept.list = append(kept.list, k)
 				break
 			}

@@ -169,7 +169,7 @@ func readClaims(payload []byte) (c claims) {
 	c.expires = p.varint()
 	c.ttl = time.Duration(p.uvarint())
 	before := engine.Offset(0)
-	for range p.count(len(keyHash{}) + 1) {
+	for range p.count(len(engine.KeyHash{}) + 1) {
 		var k claim
 		copy(k.hash[:], p.take(uint64(len(k.hash))))
 		k.owner = before + engine.Offset(p.varint())
