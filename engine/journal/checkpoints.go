@@ -35,7 +35,7 @@ func (c *checkpoints) Save(ctx context.Context, key string, value []byte) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return c.j.submit(ctx, &checkpointOp{c, key, bytes.Clone(value)})
+	return c.j.submitPatiently(ctx, &checkpointOp{c, key, bytes.Clone(value)})
 }
 
 func (c *checkpoints) Range(ctx context.Context, yield func(key string, value []byte) bool) error {

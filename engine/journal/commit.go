@@ -30,13 +30,15 @@ type op interface {
 // A request is an op and who waits for it.
 type request struct {
 	op
-	result chan error // takes one; nil if nobody waits
+	result  chan error // takes one; nil if nobody waits
+	patient bool       // no sender waits for it: it may wait for company
 }
 
 // queue is what waits for the committer.
 type queue struct {
 	mu      sync.Mutex
 	waiting []request
+	hurried int // of those, that are not patient
 	closed  bool
 	wake    chan struct{} // takes one
 }
@@ -48,6 +50,9 @@ func (q *queue) put(r request) error {
 		return ErrClosed
 	}
 	q.waiting = append(q.waiting, r)
+	if !r.patient {
+		q.hurried++
+	}
 	q.poke()
 	return nil
 }
@@ -72,11 +77,23 @@ func (q *queue) take(batch []request) (_ []request, closed bool) {
 		}
 		n++
 	}
+	for _, r := range q.waiting[:n] {
+		if !r.patient {
+			q.hurried--
+		}
+	}
 	batch = append(batch, q.waiting[:n]...)
 	rest := copy(q.waiting, q.waiting[n:])
 	clear(q.waiting[rest:])
 	q.waiting = q.waiting[:rest]
 	return batch, q.closed
+}
+
+// patient reports whether all that waits may go on waiting.
+func (q *queue) patient() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0 && q.hurried == 0 && !q.closed
 }
 
 func (q *queue) isClosed() bool {
@@ -98,10 +115,20 @@ func (q *queue) close() bool {
 // submit has an op written, and waits for it. When ctx ends first, it may be
 // written all the same.
 func (j *Journal) submit(ctx context.Context, o op) error {
-	if o.size() > maxFrame/2 {
-		return fmt.Errorf("writing %d bytes at a time, the most is %d", o.size(), maxFrame/2)
+	return j.ask(ctx, request{op: o})
+}
+
+// submitPatiently is submit for what may wait a moment for events, so that one
+// sync does for all.
+func (j *Journal) submitPatiently(ctx context.Context, o op) error {
+	return j.ask(ctx, request{op: o, patient: true})
+}
+
+func (j *Journal) ask(ctx context.Context, r request) error {
+	if r.size() > maxFrame/2 {
+		return fmt.Errorf("writing %d bytes at a time, the most is %d", r.size(), maxFrame/2)
 	}
-	r := request{o, make(chan error, 1)}
+	r.result = make(chan error, 1)
 	if err := j.queue.put(r); err != nil {
 		return err
 	}
@@ -129,6 +156,7 @@ func (j *Journal) run() {
 			continue
 		}
 		for {
+			j.linger()
 			var closed bool
 			if batch, closed = j.queue.take(batch[:0]); len(batch) > 0 {
 				j.commit(batch)
@@ -140,6 +168,31 @@ func (j *Journal) run() {
 				return
 			}
 			break
+		}
+	}
+}
+
+const (
+	// patience is how long what is no event waits for events, where they come
+	// that often.
+	patience = time.Millisecond
+	often    = 5 * patience
+)
+
+// linger waits while all that is to be written may wait for events that are
+// likely to come: cursors and checkpoints follow from the events before, and
+// where those keep coming, they need no frame and no sync of their own.
+func (j *Journal) linger() {
+	if j.opt.Fsync != Always || !j.queue.patient() || time.Since(j.appended) > often {
+		return
+	}
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	for j.queue.patient() {
+		select {
+		case <-j.queue.wake:
+		case <-enough.C:
+			return
 		}
 	}
 }
@@ -157,8 +210,12 @@ func (j *Journal) commit(batch []request) {
 	err := j.put(ops...)
 	clear(ops)
 	j.ops = ops
+	events := slices.ContainsFunc(rest, request.bulky)
+	if events {
+		j.appended = time.Now()
+	}
 	// That a cursor could be written says nothing of whether an event can.
-	if err != nil || refused == nil && slices.ContainsFunc(rest, request.bulky) {
+	if err != nil || refused == nil && events {
 		j.setHealth(err)
 	}
 	answer(rest, err)

@@ -183,7 +183,7 @@ func (c *cursor) Commit(ctx context.Context, o engine.Offset) error {
 	if err != nil || done {
 		return err
 	}
-	return j.submit(ctx, &commitOp{c: c, offset: o})
+	return j.submitPatiently(ctx, &commitOp{c: c, offset: o})
 }
 
 // Committed returns the last offset committed.

@@ -5,7 +5,8 @@
 //
 // Append (flow.go) encodes a batch (event.go) and queues it. The committer
 // (commit.go), one goroutine, gathers all that waits into one frame
-// (frame.go), writes it to the active segment (segment.go) and syncs once. It
+// (frame.go), writes it to the active segment (segment.go) and syncs once; for
+// cursors and checkpoints alone it waits a moment, while events keep coming. It
 // then publishes what the frame says to the indexes in memory and wakes those
 // who wait. A cursor (cursor.go) takes recent events from memory and older ones
 // from disk (page.go), by an index that has one entry for 128 events. What is

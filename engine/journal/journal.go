@@ -93,6 +93,8 @@ type Journal struct {
 	dirty  bool   // something is written and not synced
 	upkept time.Time
 
+	appended time.Time // when events were written last
+
 	trimming bool
 	leftover []string // files of segments that were given up
 
