@@ -225,6 +225,7 @@ func (in *inlet) stamp(batch []*Event) error {
 		if e.Time.IsZero() {
 			e.Time = time.Now()
 		}
+		e.Time = e.Time.Round(0).UTC() // as a log gives it back
 	}
 	return settleMeta(batch)
 }

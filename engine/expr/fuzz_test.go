@@ -56,6 +56,7 @@ func FuzzEval(f *testing.F) {
 		f.Add(source, payload)
 		f.Add(source, `{"a":[[{}]],"text":"a","n":1e300,"list":"x"}`)
 	})
+	f.Add(`fromBase64("aMOpu6k=")`, payload) // no UTF-8
 	f.Fuzz(func(t *testing.T, source, data string) {
 		var x Expr
 		if x.DecodeValue(&flows.Value{Kind: flows.String, Text: source}).Failed() {

@@ -48,7 +48,7 @@ var ofEvent = newScope(map[string]root{
 	"source":  attribute(func(e *engine.Event) string { return e.Source }),
 	"type":    attribute(func(e *engine.Event) string { return e.Type }),
 	"subject": attribute(func(e *engine.Event) string { return e.Subject }),
-	"time":    {kinds: isTime, read: func(s *state) any { return s.event.Time }},
+	"time":    {kinds: isTime, read: func(s *state) any { return s.event.Time.UTC() }},
 	"data":    {kinds: isJSON, json: true, read: readData, view: viewData},
 	"meta":    {kinds: isMap, json: true, read: readMeta, field: readMetaField},
 	"error":   {kinds: isNil | isMap, json: true, read: readError},

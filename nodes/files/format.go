@@ -59,7 +59,7 @@ func appendCloudEvent(dst []byte, e *engine.Event) ([]byte, error) {
 	if e.Subject != "" {
 		dst = engine.AppendText(append(dst, `,"subject":`...), e.Subject)
 	}
-	dst, err := e.Time.AppendText(append(dst, `,"time":"`...))
+	dst, err := e.Time.UTC().AppendText(append(dst, `,"time":"`...))
 	if err != nil {
 		return dst, engine.Permanent(fmt.Errorf("the time can't be written: %w", err))
 	}
