@@ -279,7 +279,7 @@ func TestAPayloadThatIsNotJSONFailsWhatReadsIt(t *testing.T) {
 func TestTheTimeOfAnEventIsUTC(t *testing.T) {
 	e := event(`{}`)
 	e.Time = time.Date(2026, 1, 31, 18, 0, 0, 0, time.FixedZone("", 9*3600))
-	x := MustExpr(`"{{ time }} {{ time.Hour() }}"`)
+	x := MustExpr(`{{ time }} {{ time.Hour() }}`)
 	if got, err := x.Eval(e); got != "2026-01-31T09:00:00Z 9" || err != nil {
 		t.Errorf("got %v, %v", got, err)
 	}
