@@ -43,9 +43,10 @@ func (t *typing) advise() flows.Diagnostics {
 		}
 		advice = append(advice, writtenSecrets(n.doc.Config, reflect.TypeOf(n.spec.Default), n.doc.Type)...)
 		if a, ok := n.settings.(Adviser); ok {
-			a.Advise(func(key, format string, args ...any) {
+			a.Advise(func(key, format string, args ...any) *flows.Diagnostic {
 				at := cmp.Or(n.doc.Config.Get(key), n.doc.Config, n.doc.At)
 				advice = append(advice, at.Warnf(format, args...))
+				return &advice[len(advice)-1]
 			})
 		}
 		again := slices.ContainsFunc(t.in[n], func(v Variant) bool { return v.Again })

@@ -36,8 +36,8 @@ func (c countConfig) Run(ctx context.Context, in engine.Inlet) error {
 
 // double makes numbers twice as big.
 var double = engine.ProcessorSpec[struct{}]{
-	About: engine.About{Type: "double", Summary: "Doubles."},
-	Gives: engine.PassOn[struct{}], // what is known of the events before it holds behind it, too
+	About:  engine.About{Type: "double", Summary: "Doubles."},
+	Passes: true, // what is known of the events before it holds behind it, too
 	New: func(struct{}) (engine.Processor, error) {
 		return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
 			n, err := e.Data.Value()
@@ -194,10 +194,4 @@ func ExampleStoredOrphans() {
 	orphans, err := engine.StoredOrphans(engine.MemoryStore(), new(flows.Document), engine.NewRegistry(nil))
 	fmt.Println(len(orphans), err)
 	// Output: 0 <nil>
-}
-
-func ExamplePassOn() {
-	numbers := engine.Schema{{Type: engine.OneOf("number")}}
-	fmt.Println(len(engine.PassOn(struct{}{}, numbers))) // one for each port
-	// Output: 1
 }

@@ -66,7 +66,9 @@ type node struct {
 	limited  bool // the document sets the number of attempts
 	timeout  time.Duration
 	drop     bool               // what it gives up is dropped
+	declared *Spec              // of its type, or nil if that is not known; while it is planned
 	settings any                // its decoded configuration, as far as it could be, while it is planned
+	sound    bool               // settings lack nothing but what should come from variables that are not set
 	files    flows.Fingerprints // that it depends on
 	ports    []string
 	out      [][]int // by port: indexes of the nodes that take it
@@ -192,7 +194,7 @@ func planFlow(doc *flows.Flow, reg *Registry) ([]*flowPlan, flows.Diagnostics) {
 	for _, n := range g.nodes { // what was checked may be forgotten
 		if n.settings != nil {
 			eachField(reflect.ValueOf(n.settings), Checked.Forget)
-			n.settings = nil
+			n.declared, n.settings = nil, nil
 		}
 	}
 	return all, diags
@@ -219,6 +221,7 @@ func planNode(d *flows.Node, first bool, reg *Registry) (*node, flows.Diagnostic
 	}
 	config, found := spec.decode(d.Config)
 	diags = append(diags, found...)
+	n.declared, n.sound = spec, !found.Failed()
 	var set Retry
 	if d.Retry != nil {
 		diags = append(diags, flows.Decode(d.Retry, &set)...)

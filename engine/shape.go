@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -37,6 +38,23 @@ const (
 	CanBeList
 	CanBeMap
 )
+
+var kindNames = [...]string{"nil", "true or false", "a number", "text", "a list", "a map"}
+
+// String names the kinds for messages. Nil is not named beside others, since
+// what may be nil too is meant to be something.
+func (k Kinds) String() string {
+	if k != CanBeNil {
+		k &^= CanBeNil
+	}
+	var names []string
+	for i, name := range kindNames {
+		if k&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return cmp.Or(strings.Join(names, " or "), "any value")
+}
 
 // Shapes of values that may be nil too, as most fields may.
 var (

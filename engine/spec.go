@@ -41,8 +41,11 @@ type ProcessorSpec[C any] struct {
 	About
 	Default C
 	Ports   func(C) []string // names of its ports, for from: ID.PORT; one without a name if nil
-	// Gives is what comes out of each port when such events come in; anything
-	// if nil.
+	// Passes is whether what is known of the events that come in holds for those
+	// that it emits, whatever its settings are.
+	Passes bool
+	// Gives is what comes out of each port when such events come in. If nil, it
+	// is what comes in if the processor Passes, and anything if not.
 	Gives   func(c C, in Schema) []Schema
 	Timeout time.Duration // for one attempt; none if 0
 	New     func(C) (Processor, error)
@@ -68,6 +71,7 @@ type Spec struct {
 	Timeout time.Duration
 	Remote  bool // of a sink: it delivers to what may be down while flowd is not
 
+	passes bool
 	decode func(v *flows.Value) (any, flows.Diagnostics)
 	build  func(config any) (any, error)
 	ports  func(config any) []string
@@ -105,6 +109,7 @@ func (s SourceSpec[C]) declare() *Spec {
 func (s ProcessorSpec[C]) declare() *Spec {
 	spec := declare(s.About, ProcessorKind, s.Default, s.New)
 	spec.Timeout = s.Timeout
+	spec.passes = s.Passes
 	spec.Retry = Retry{Attempts: 1, First: DefaultRetry.First, Max: DefaultRetry.Max}
 	if s.Ports != nil {
 		spec.ports = func(config any) []string { return s.Ports(config.(C)) }

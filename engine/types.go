@@ -19,6 +19,13 @@ type Checked interface {
 	Forget()
 }
 
+// A Fitter is a configuration that can tell mistakes of its own, beside those
+// of its expressions, where it is known which events come: a text where a list
+// is wanted.
+type Fitter interface {
+	Fits(in Schema, report flows.Report)
+}
+
 // A TypedLanguage is a [Language] that checks the expressions of the engine's
 // own keys against what is known of the events.
 type TypedLanguage interface {
@@ -28,10 +35,6 @@ type TypedLanguage interface {
 	CheckCondition(v *flows.Value, in Schema) (yes, no Schema, diags flows.Diagnostics)
 	CheckKey(v *flows.Value, in Schema) flows.Diagnostics
 }
-
-// PassOn is the Gives of a node that emits events as they came, by its only
-// port.
-func PassOn[C any](_ C, in Schema) []Schema { return []Schema{slices.Clone(in)} }
 
 // A typing carries what is known of the events along the wires of a flow.
 type typing struct {
@@ -49,11 +52,11 @@ func (g *graph) check(doc *flows.Flow, reg *Registry, told flows.Diagnostics) (m
 	var diags flows.Diagnostics
 	entering := Schema{}
 	for _, n := range g.nodes {
-		if n.part != nil && n.spec.Kind == SourceKind {
+		if n.declared != nil && n.declared.Kind == SourceKind {
 			t.out[n] = []Schema{n.schema()}
 			entering = entering.And(t.out[n][0])
-			if n.spec.check != nil {
-				diags = append(diags, n.spec.check(n.settings)...)
+			if n.declared.check != nil && n.sound {
+				diags = append(diags, n.declared.check(n.settings)...)
 			}
 			continue
 		}
@@ -91,10 +94,10 @@ func (t *typing) order(doc *flows.Flow, entering Schema) flows.Diagnostics {
 
 // schema is what is known of the events of a source.
 func (n *node) schema() Schema {
-	if n.spec.schema == nil {
+	if n.declared.schema == nil || !n.sound {
 		return AnyEvent
 	}
-	return n.spec.schema(n.settings).orAny().Each(func(v Variant) Variant {
+	return n.declared.schema(n.settings).orAny().Each(func(v Variant) Variant {
 		if v.Error.Kinds == 0 {
 			v.Error = NilShape
 		}
@@ -120,6 +123,17 @@ func (t *typing) node(n *node) flows.Diagnostics {
 		eachField(reflect.ValueOf(n.settings), func(c Checked) {
 			diags = append(diags, c.Check(yes)...)
 		})
+		if f, ok := n.settings.(Fitter); ok && n.part != nil {
+			told := diags
+			f.Fits(yes, func(key, format string, args ...any) *flows.Diagnostic {
+				at := cmp.Or(n.doc.Config, n.doc.At).Blame(key, told)
+				if at == nil {
+					return new(flows.Diagnostic)
+				}
+				diags = append(diags, at.Errorf(format, args...))
+				return &diags[len(diags)-1]
+			})
+		}
 	}
 	t.out[n] = n.gives(yes)
 	for i, out := range t.out[n] {
@@ -144,7 +158,7 @@ func (t *typing) incoming(n *node) Schema {
 			if out := t.out[i.from]; i.port < len(out) {
 				in = in.And(out[i.port])
 			}
-		case i.from.part != nil && i.from.spec.Kind == SourceKind:
+		case i.from.declared != nil && i.from.declared.Kind == SourceKind:
 			in = in.And(AnyEvent)
 		default:
 			in = in.And(t.in[i.from].Each(func(v Variant) Variant {
@@ -162,16 +176,21 @@ var failureShape = Shape{Kinds: CanBeMap, Fields: map[string]Shape{
 	"first": {Kinds: CanBeText}, "last": {Kinds: CanBeText},
 }}
 
-// gives is what comes out of each port of a node.
+// gives is what comes out of each port of a node. Where its settings are wrong
+// that is known of what passes events on whatever they are.
 func (n *node) gives(in Schema) []Schema {
-	ports := max(1, len(n.ports))
-	if n.part == nil || n.spec.gives == nil && (n.spec.Kind == ProcessorKind || isRelay(n.impl)) {
+	spec, ports := n.declared, max(1, len(n.ports))
+	switch {
+	case spec == nil:
 		return slices.Repeat([]Schema{AnyEvent}, ports)
-	}
-	if n.spec.gives == nil || len(in) == 0 {
+	case len(in) == 0, spec.passes && (spec.gives == nil || n.part == nil):
+		return slices.Repeat([]Schema{in}, ports)
+	case spec.gives != nil && (n.part != nil || spec.Kind == SinkKind && n.sound):
+		return spec.gives(n.settings, in)
+	case spec.gives == nil && spec.Kind == SinkKind && (n.part == nil || !isRelay(n.impl)):
 		return slices.Repeat([]Schema{in}, ports)
 	}
-	return n.spec.gives(n.settings, in)
+	return slices.Repeat([]Schema{AnyEvent}, ports)
 }
 
 func isRelay(impl any) bool {

@@ -17,8 +17,9 @@ type Decoder interface {
 
 // A Report tells a mistake at a key of the configuration that is validated: at
 // its value, or, where a colon ends it, at the key itself. a.b is a key inside
-// that of another, and a.0 an item of a list. An empty key blames the whole.
-type Report func(key, format string, args ...any)
+// that of another, and a.0 an item of a list. An empty key blames the whole. The
+// diagnostic may be given a hint.
+type Report func(key, format string, args ...any) *Diagnostic
 
 // A Validator says what is wrong with a decoded configuration beyond the types
 // of its fields.
@@ -214,11 +215,14 @@ func decodeStruct(v *Value, into reflect.Value) Diagnostics {
 		}
 	}
 	if val, ok := into.Addr().Interface().(Validator); ok && v.Whole() {
-		wrong := diags
-		val.Validate(func(key, format string, args ...any) {
-			if at := v.reach(key); !wrong.touch(at, v) {
-				diags = append(diags, at.Errorf(format, args...))
+		told := diags
+		val.Validate(func(key, format string, args ...any) *Diagnostic {
+			at := v.Blame(key, told)
+			if at == nil {
+				return new(Diagnostic)
 			}
+			diags = append(diags, at.Errorf(format, args...))
+			return &diags[len(diags)-1]
 		})
 	}
 	return diags
@@ -230,6 +234,15 @@ func (v *Value) means(key string, fields []Field) bool {
 	return slices.ContainsFunc(v.Entries, func(e Entry) bool {
 		return findField(fields, e.Key.Text) == nil && nearest(e.Key.Text, keys(fields)) == key
 	})
+}
+
+// Blame returns the value that a [Report] blames by a key, or nil where one of
+// the mistakes that are told already stands.
+func (v *Value) Blame(key string, told Diagnostics) *Value {
+	if at := v.reach(key); !told.touch(at, v) {
+		return at
+	}
+	return nil
 }
 
 // missing is the mistake of a map without a key it must have.

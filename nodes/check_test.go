@@ -21,8 +21,11 @@ import (
 var update = flag.Bool("update", false, "write what the diagnostics are into the golden files")
 
 func environment(name string) (string, bool) {
-	if name == "HOOK" {
+	switch name {
+	case "HOOK":
 		return "https://hooks.slack.com/services/T/B/X", true
+	case "UNSET":
+		return "", false
 	}
 	return "a-secret-of-thirty-two-characters", true
 }

@@ -150,6 +150,8 @@ func (t *tree) value(v *flows.Value) (part, *site) {
 	at := &site{src: &source{v: v}}
 	t.sources = append(t.sources, at.src)
 	switch {
+	case v.Scalar() && !v.Whole() && !isTemplate(v.Text): // its mistake is told
+		return unknown, at
 	case v.Kind == flows.String && !isTemplate(v.Text):
 		return t.expression(v, at)
 	case v.Kind == flows.String:

@@ -1,9 +1,11 @@
 package expr
 
 import (
-	"math/bits"
+	"cmp"
 	"strings"
 	"time"
+
+	"github.com/flowd/flowd/engine"
 )
 
 // kinds is a set of kinds of value. The checker works with sets, since what an
@@ -25,7 +27,8 @@ const (
 	isAny  = isZone<<1 - 1
 )
 
-var kindNames = [...]string{"nil", "true or false", "a number", "text", "a list", "a map", "a time", "a duration", "a time zone"}
+// beyondJSON names the kinds that an event can't hold.
+var beyondJSON = map[kinds]string{isTime: "a time", isDuration: "a duration", isZone: "a time zone"}
 
 func (k kinds) String() string {
 	if k|isNil == isJSON {
@@ -36,7 +39,8 @@ func (k kinds) String() string {
 	}
 	var names []string
 	for rest := k; rest != 0; rest &= rest - 1 {
-		names = append(names, kindNames[bits.TrailingZeros16(uint16(rest))])
+		one := rest & -rest
+		names = append(names, cmp.Or(beyondJSON[one], engine.Kinds(one).String()))
 	}
 	return strings.Join(names, " or ")
 }

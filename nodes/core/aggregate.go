@@ -73,6 +73,21 @@ func (c *AggregateConfig) Validate(report flows.Report) {
 	}
 }
 
+// Fits says what can't be summed up where it is known which events come.
+func (c AggregateConfig) Fits(in engine.Schema, report flows.Report) {
+	for _, part := range c.parts() {
+		for _, name := range slices.Sorted(maps.Keys(part.fields)) {
+			value := part.fields[name]
+			if got := value.Shape(in); part.shape.Kinds != 0 && !got.May(part.shape.Kinds&^engine.CanBeNil) {
+				d := report(part.name+"."+name, "want %s, and this is %s", part.shape.Kinds, got.Kinds)
+				if got.May(engine.CanBeText) {
+					d.Hint = "int(…) and float(…) make a number of text"
+				}
+			}
+		}
+	}
+}
+
 // A fold makes a field's new value of the one before, which is nil at first,
 // and of one in an event, which is not.
 type fold func(before, value any) (any, error)
@@ -353,4 +368,5 @@ var (
 	_ engine.Holder   = (*aggregate)(nil)
 	_ engine.Closer   = (*aggregate)(nil)
 	_ flows.Validator = (*AggregateConfig)(nil)
+	_ engine.Fitter   = AggregateConfig{}
 )

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ var Dedupe = engine.ProcessorSpec[DedupeConfig]{
 		Source:  dedupeSource,
 	},
 	Default: DedupeConfig{Key: expr.MustExpr("id"), TTL: flows.Duration(time.Hour)},
+	Passes:  true,
 	Gives: func(_ DedupeConfig, in engine.Schema) []engine.Schema {
 		return []engine.Schema{in.Each(func(v engine.Variant) engine.Variant {
 			v.Again = false
@@ -53,6 +55,24 @@ func (c *DedupeConfig) Validate(report flows.Report) {
 	}
 }
 
+// Fits says whether events have a key, where it is known which come.
+func (c DedupeConfig) Fits(in engine.Schema, report flows.Report) {
+	if c.Key.Shape(in).Kinds == engine.CanBeNil {
+		report("key", "the key is always nil here, and an event without one is given up")
+		return
+	}
+	var without []string
+	for _, v := range in {
+		if c.Key.Shape(engine.Schema{v}).Kinds == engine.CanBeNil {
+			without = append(without, v.Type.Values...)
+		}
+	}
+	if len(without) > 0 {
+		d := report("key", "an event of type %s has no such key and is given up", strings.Join(without, " or "))
+		d.Severity, d.Hint = flows.Warning, "keep such events from coming here, or give them a key of their own with ??"
+	}
+}
+
 type dedupe struct {
 	config DedupeConfig
 	keys   engine.Keys
@@ -62,6 +82,7 @@ var (
 	_ engine.Processor = (*dedupe)(nil)
 	_ engine.Opener    = (*dedupe)(nil)
 	_ flows.Validator  = (*DedupeConfig)(nil)
+	_ engine.Fitter    = DedupeConfig{}
 )
 
 func newDedupe(c DedupeConfig) (engine.Processor, error) { return &dedupe{config: c}, nil }

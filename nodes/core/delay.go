@@ -22,7 +22,7 @@ var Delay = engine.ProcessorSpec[DelayConfig]{
 		Example: `delay: 30s`,
 		Source:  delaySource,
 	},
-	Gives: engine.PassOn[DelayConfig],
+	Passes: true,
 	New: func(c DelayConfig) (engine.Processor, error) {
 		return &delay{hold: newHold(), wait: time.Duration(c.For)}, nil
 	},

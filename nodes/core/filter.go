@@ -19,6 +19,7 @@ var Filter = engine.ProcessorSpec[FilterConfig]{
 		Example: `filter: type == "participant_joined"`,
 		Source:  filterSource,
 	},
+	Passes: true,
 	Gives: func(c FilterConfig, in engine.Schema) []engine.Schema {
 		yes, _ := c.Where.Narrow(in)
 		return []engine.Schema{yes}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/expr"
+	"github.com/flowd/flowd/flows"
 )
 
 //go:embed split.go
@@ -32,6 +33,13 @@ type SplitConfig struct {
 	// event was. Of an empty list, or where there is none, no event goes on. An
 	// event with something else in that place is given up.
 	Items expr.Expr `flow:"items,main,required"`
+}
+
+// Fits says what is wrong with the list where it is known which events come.
+func (c SplitConfig) Fits(in engine.Schema, report flows.Report) {
+	if got := c.Items.Shape(in); !got.May(engine.CanBeList) {
+		report("items", "want a list to split, and this is %s", got.Kinds)
+	}
 }
 
 func (c SplitConfig) gives(in engine.Schema) []engine.Schema {
@@ -73,3 +81,5 @@ func newSplit(c SplitConfig) (engine.Processor, error) {
 		return nil
 	}), nil
 }
+
+var _ engine.Fitter = SplitConfig{}

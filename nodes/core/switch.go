@@ -22,9 +22,10 @@ var Switch = engine.ProcessorSpec[SwitchConfig]{
 		Example: `switch: {joined: type == "participant_joined", left: type == "participant_left", else: other}`,
 		Source:  switchSource,
 	},
-	Ports: SwitchConfig.ports,
-	Gives: SwitchConfig.gives,
-	New:   newSwitch,
+	Ports:  SwitchConfig.ports,
+	Passes: true,
+	Gives:  SwitchConfig.gives,
+	New:    newSwitch,
 }
 
 // SwitchConfig is the configuration of a switch.

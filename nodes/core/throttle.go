@@ -23,7 +23,7 @@ var Throttle = engine.ProcessorSpec[ThrottleConfig]{
 		Source:  throttleSource,
 	},
 	Default: ThrottleConfig{Over: "wait"},
-	Gives:   engine.PassOn[ThrottleConfig],
+	Passes:  true,
 	New:     newThrottle,
 }
 

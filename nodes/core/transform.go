@@ -74,6 +74,46 @@ func (c *TransformConfig) Validate(report flows.Report) {
 	}
 }
 
+// Fits says what can't be made where it is known which events come.
+func (c TransformConfig) Fits(in engine.Schema, report flows.Report) {
+	const scalar = engine.CanBeText | engine.CanBeNumber | engine.CanBeBool
+	for _, a := range []struct {
+		key   string
+		value expr.Expr
+		kinds engine.Kinds
+	}{
+		{"type", c.Type, scalar}, {"id", c.ID, scalar}, {"subject", c.Subject, scalar},
+		{"time", c.Time, engine.CanBeText | engine.CanBeNumber},
+	} {
+		got := a.value.Shape(in)
+		if emptied := a.key == "subject" && got.Kinds == engine.CanBeNil; a.value.IsSet() && !emptied && !got.May(a.kinds) {
+			report(a.key, "the %s can't be %s", a.key, got.Kinds)
+		}
+	}
+	data := in.Name("data")
+	if c.Data.IsSet() {
+		data = c.Data.Shape(in)
+	}
+	t := newSettings(c)
+	for _, s := range t.set {
+		if i, outer := s.step(data); i < len(s.field) && outer.Kinds != engine.CanBeNil && !outer.May(engine.CanBeMap) {
+			report("set."+s.String()+":", "%s is %s, which has no field %q", s.field[:i].inData(), outer.Kinds, s.field[i])
+		}
+		data = data.With(s.field, s.value.Shape(in))
+	}
+	for i, f := range t.remove {
+		j, outer := f.step(data)
+		if j == len(f) {
+			continue
+		}
+		d := report(fmt.Sprintf("remove.%d", i), "unknown field %q in %s of %s", f[j], f[:j].inData(), in)
+		d.Hint = flows.DidYouMean(f[j], outer.Names())
+		if outer.Growing && !flows.IsSlip(f[j], outer.Names()) {
+			d.Severity = flows.Warning
+		}
+	}
+}
+
 // gives is what becomes of each kind of event.
 func (c TransformConfig) gives(in engine.Schema) []engine.Schema {
 	t := newSettings(c)
@@ -133,7 +173,10 @@ func newSettings(c TransformConfig) *transform {
 	return t
 }
 
-var _ flows.Validator = (*TransformConfig)(nil)
+var (
+	_ flows.Validator = (*TransformConfig)(nil)
+	_ engine.Fitter   = TransformConfig{}
+)
 
 func (t *transform) each(_ context.Context, e *engine.Event, out *engine.Outlet) error {
 	changed := e.Copy()

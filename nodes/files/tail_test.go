@@ -19,6 +19,7 @@ import (
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/enginetest"
+	"github.com/flowd/flowd/flows"
 )
 
 // tailOf is a tail of text lines from the beginning, changed by with.
@@ -629,7 +630,7 @@ func TestAPatternThatIsNoneIsAMistake(t *testing.T) {
 		{Path: "a[", Type: "line"}, {Path: "", Type: "line"}, {Path: "a", Type: ""}, {Path: "a", Type: "line", StartAt: "middle"},
 	} {
 		said := 0
-		c.Validate(func(string, string, ...any) { said++ })
+		c.Validate(func(string, string, ...any) *flows.Diagnostic { said++; return new(flows.Diagnostic) })
 		if said != 1 {
 			t.Errorf("%+v: %d mistakes, want 1", c, said)
 		}

@@ -410,8 +410,9 @@ func TestAConfigurationThatCannotWorkIsAMistake(t *testing.T) {
 			`keys.k: keys has another secret for "k" than api_secret`}},
 	} {
 		var got []string
-		test.config.Validate(func(key, format string, args ...any) {
+		test.config.Validate(func(key, format string, args ...any) *flows.Diagnostic {
 			got = append(got, key+": "+fmt.Sprintf(format, args...))
+			return new(flows.Diagnostic)
 		})
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%+v: %s", test.config, diff)

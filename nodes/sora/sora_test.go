@@ -504,7 +504,10 @@ func TestAConfigurationThatCannotWorkIsAMistake(t *testing.T) {
 		c := Source.Default
 		test.set(&c)
 		var got []string
-		c.Validate(func(key, format string, args ...any) { got = append(got, key+": "+fmt.Sprintf(format, args...)) })
+		c.Validate(func(key, format string, args ...any) *flows.Diagnostic {
+			got = append(got, key+": "+fmt.Sprintf(format, args...))
+			return new(flows.Diagnostic)
+		})
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Error(diff)
 		}
