@@ -318,7 +318,7 @@ func (c *change) undo() {
 		f.cancel()
 	}
 	if c.listener != nil && c.listener != c.engine.listener {
-		c.listener.socket.Close()
+		c.listener.release()
 	}
 }
 
@@ -494,16 +494,15 @@ func (c *change) route() {
 		return
 	}
 	old.table.Store(table) // for those who still know the old address
-	beside := next != nil && next.beside
-	if !beside {
+	if next != nil && next.beside {
+		old.closing.Store(true)
+	} else {
 		old.stop()
 	}
 	e.closing.Go(func() {
-		if beside {
-			select {
-			case <-time.After(handover):
-			case <-e.ctx.Done():
-			}
+		select {
+		case <-time.After(handover):
+		case <-e.ctx.Done():
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), e.drain)
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -68,12 +69,13 @@ const (
 // A listener serves the routes of all sources at one address. Its table of
 // routes is swapped as a whole.
 type listener struct {
-	address string // as it was asked for
-	bound   string // as it is: with its port
-	beside  bool   // it overlaps with the one before
-	socket  net.Listener
+	address string         // as it was asked for
+	bound   string         // as it is: with its port
+	beside  bool           // it overlaps with the one before
+	sockets []net.Listener // at its address, and at narrower ones that others listened at before
 	server  *http.Server
-	unused  unused
+	conns   conns
+	closing atomic.Bool // it accepts no more, and each connection has its last request
 	table   atomic.Pointer[routes]
 	manner  atomic.Pointer[manner]
 	served  chan struct{} // closed when the server has stopped
@@ -123,12 +125,18 @@ func listen(address string, before *listener, log *slog.Logger) (*listener, erro
 	socket, err := net.Listen("tcp", address)
 	beside := before != nil && errors.Is(err, syscall.EADDRINUSE) && portOf(address) == portOf(before.bound)
 	if beside {
-		socket, err = listenBeside(before.socket, address)
+		socket, err = before.overlap(address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks, as server.listen or --listen says: %w", err)
 	}
-	l := &listener{address: address, socket: socket, bound: socket.Addr().String(), beside: beside, served: make(chan struct{})}
+	l := &listener{address: address, sockets: []net.Listener{socket}, bound: socket.Addr().String(), beside: beside, served: make(chan struct{})}
+	if beside {
+		if err := l.inherit(before); err != nil {
+			l.release()
+			return nil, fmt.Errorf("listening on where webhooks arrive already: %w", err)
+		}
+	}
 	l.server = &http.Server{
 		Handler:           l,
 		ReadHeaderTimeout: headerTime,
@@ -136,7 +144,7 @@ func listen(address string, before *listener, log *slog.Logger) (*listener, erro
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    64 << 10,
-		ConnState:         l.unused.note,
+		ConnState:         l.conns.note,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	l.server.TLSConfig = &tls.Config{
@@ -146,6 +154,60 @@ func listen(address string, before *listener, log *slog.Logger) (*listener, erro
 		ClientAuth:     tls.RequestClientCert, // a source that wants one checks it
 	}
 	return l, nil
+}
+
+// overlap listens at an address that overlaps with those of l.
+func (l *listener) overlap(address string) (net.Listener, error) {
+	if want, err := net.ResolveTCPAddr("tcp", address); err == nil {
+		for _, s := range l.sockets {
+			if s.Addr().String() == want.String() {
+				return share(s)
+			}
+		}
+	}
+	return listenBeside(l.sockets[0], address)
+}
+
+// inherit has l listen on at the narrower addresses of the listener before: who
+// connects there comes to their sockets as long as they are open, and would be
+// cut off with the socket if nobody had accepted him yet.
+func (l *listener) inherit(before *listener) error {
+	for _, s := range before.sockets {
+		if !covers(l.sockets[0].Addr(), s.Addr()) {
+			continue
+		}
+		shared, err := share(s)
+		if err != nil {
+			return err
+		}
+		l.sockets = append(l.sockets, shared)
+	}
+	return nil
+}
+
+// covers reports whether all who connect to narrow, an address of the same port,
+// would come to wide without it.
+func covers(wide, narrow net.Addr) bool {
+	w, n := wide.(*net.TCPAddr), narrow.(*net.TCPAddr)
+	return w.IP.IsUnspecified() && !w.IP.Equal(n.IP) && (w.IP.To4() == nil || n.IP.To4() != nil)
+}
+
+// share returns another listener at one socket: who connects comes to either,
+// and the socket is closed with the last of them.
+func share(l net.Listener) (net.Listener, error) {
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return net.FileListener(f)
+}
+
+// release closes the sockets of a listener, which may not serve yet.
+func (l *listener) release() {
+	for _, s := range l.sockets {
+		_ = s.Close()
+	}
 }
 
 func portOf(address string) string {
@@ -171,34 +233,40 @@ func (d doorway) Accept() (net.Conn, error) {
 // serve begins to serve the listener's routes, which are set by now.
 func (l *listener) serve(log *slog.Logger) {
 	defer close(l.served)
-	if err := l.server.Serve(doorway{l.socket, l}); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("serving webhooks", "address", l.address, "error", err)
+	var doors sync.WaitGroup
+	for _, s := range l.sockets {
+		doors.Go(func() {
+			if err := l.server.Serve(doorway{s, l}); !l.closing.Load() {
+				log.Error("serving webhooks", "address", s.Addr(), "error", err)
+			}
+		})
 	}
+	doors.Wait()
 }
 
-// handover is how long a listener goes on beside the next one that overlaps with
-// it: who came to it last must not find it gone. When the next one is the wider,
-// :8080 behind 127.0.0.1:8080, people still come to this one up to its end, and
-// the last of them may be cut off before they are accepted: no system hands
-// those over. Nothing of theirs was acknowledged.
+// handover is how long a listener goes on beside the next one: who came to it
+// last must not find it gone. Whoever has a connection that he uses again and
+// again is told with an answer that it was the last one over it.
 const handover = 100 * time.Millisecond
 
 // answerGrace is the time for answers to those who waited for too long.
 const answerGrace = time.Second
 
-// stop stops accepting. Its address is free when it returns.
+// stop stops accepting. Its address is free when it returns. Requests that come
+// over connections it has accepted are answered, the last of each.
 func (l *listener) stop() {
-	over, cancel := context.WithCancel(context.Background())
-	cancel() // it need not wait for the requests in hand
-	_ = l.server.Shutdown(over)
-	_ = l.socket.Close() // the server does not know it before it serves
+	l.closing.Store(true)
+	l.release()
 }
 
 // close stops accepting and waits for the requests in hand until ctx ends. Then
 // it calls giveUp, which ends what they wait for, so that they are told to come
 // again, and cuts off those that are left.
 func (l *listener) close(ctx context.Context, giveUp func()) {
-	defer time.AfterFunc(unusedGrace, l.unused.close).Stop()
+	l.stop()
+	<-l.served // all that was accepted is known
+	defer time.AfterFunc(unusedGrace, l.conns.closeUnused).Stop()
+	l.conns.wait(ctx)
 	if l.server.Shutdown(ctx) != nil {
 		giveUp()
 		grace, cancel := context.WithTimeout(context.Background(), answerGrace)
@@ -207,7 +275,6 @@ func (l *listener) close(ctx context.Context, giveUp func()) {
 			l.server.Close()
 		}
 	}
-	<-l.served
 }
 
 func (t routes) find(path string) []*binding {
@@ -227,6 +294,9 @@ func (t routes) find(path string) []*binding {
 // ServeHTTP finds the sources of a path, reads the body once and answers what
 // they say: where several take the same path, the worst of it.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.closing.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	found := l.hold(r.URL.Path)
 	defer release(found)
 	if len(found) == 0 {

@@ -7,12 +7,14 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,11 +137,15 @@ func TestTheListenerGoesWithTheLastSourceAndComesWithTheNext(t *testing.T) {
 
 // postAnew posts over a connection of its own.
 func postAnew(url string) error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return postBy(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, url)
+}
+
+func postBy(client *http.Client, url string) error {
 	resp, err := client.Post(url, "", strings.NewReader("1"))
 	if err != nil {
 		return err
 	}
+	_, _ = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	if resp.StatusCode != 200 {
 		return fmt.Errorf("answered %s", resp.Status)
@@ -154,30 +160,37 @@ func TestTheListenerMovesBetweenAddressesThatOverlap(t *testing.T) {
 	r := start(t, yaml("127.0.0.1:0"))
 	narrow := r.Address()
 	_, port, _ := net.SplitHostPort(narrow)
-	wide := ":" + port
-	r.apply(t, yaml(wide))
-	for range 3 {
-		ctx, stop := context.WithCancel(t.Context())
-		var senders sync.WaitGroup
-		for range 2 {
-			senders.Go(func() {
-				for ctx.Err() == nil {
-					if err := postAnew("http://" + narrow + "/in"); err != nil {
-						t.Errorf("while the address becomes narrower: %v", err)
-						return
-					}
+	ctx, stop := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	var sent atomic.Int64
+	for i := range 4 {
+		senders.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				if err := postBy(client, "http://"+narrow+"/in"); err != nil {
+					t.Error(err)
+					return
 				}
-			})
-		}
-		r.apply(t, yaml(narrow))
-		stop()
-		senders.Wait()
-		r.apply(t, yaml(wide))
-		if err := postAnew("http://" + narrow + "/in"); err != nil {
-			t.Errorf("after the address became wider: %v", err)
-		}
+				sent.Add(1)
+			}
+		})
 	}
+	for i := range 8 {
+		r.apply(t, yaml([]string{":" + port, narrow}[i%2]))
+		time.Sleep(handedOver)
+		before := sent.Load()
+		until(t, "posts are taken", func() bool { return t.Failed() || sent.Load() > before+8 })
+	}
+	stop()
+	senders.Wait()
+	r.apply(t, yaml("127.0.0.1:0"))
+	until(t, "nobody listens at the address that was left", func() bool { return postAnew("http://"+narrow+"/in") != nil })
 }
+
+// handedOver is longer than a listener goes on beside the one that took its
+// place.
+const handedOver = 150 * time.Millisecond
 
 func TestASecondEngineIsRefusedAnAddressThatHasMoved(t *testing.T) {
 	yaml := func(address string) string {
