@@ -72,10 +72,20 @@ func (m *Metrics) Hooks() engine.Hooks {
 			m.Loaded(took, err)
 			for _, name := range c.Gone {
 				flow, node, _ := strings.Cut(name, ".")
-				m.batches.DeleteLabelValues(flow, node)
+				m.forget(prometheus.Labels{"flow": flow, "node": node})
+			}
+			for _, flow := range c.FlowsRemoved {
+				m.forget(prometheus.Labels{"flow": flow})
 			}
 		},
 	}
+}
+
+// forget lets go of what was measured of nodes that are gone: documents may
+// bring new names for as long as the process runs.
+func (m *Metrics) forget(of prometheus.Labels) {
+	m.batches.DeletePartialMatch(of)
+	m.deadLetters.DeletePartialMatch(of)
 }
 
 // Loaded tells of an attempt to load the documents that did not come as far as

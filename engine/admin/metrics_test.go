@@ -101,6 +101,17 @@ func TestANodeThatIsGoneHasNoMetrics(t *testing.T) {
 	w.until("forgotten", func() bool { return w.metric(sample) == "" })
 }
 
+func TestAFlowThatIsGoneHasNoMetrics(t *testing.T) {
+	w := start(t, one)
+	w.put(&engine.Event{ID: "1"})
+	sample := `flowd_batch_seconds_count{flow="calls",node="slack"}`
+	w.until("measured", func() bool { return w.metric(sample) == "1" })
+	if _, err := w.engine.Apply(t.Context(), load(t, strings.Replace(one, "calls", "visits", 1))); err != nil {
+		t.Fatal(err)
+	}
+	w.until("forgotten", func() bool { return w.metric(sample) == "" })
+}
+
 func TestTwoEnginesHaveTwoSetsOfMetrics(t *testing.T) {
 	a, b := start(t, one), start(t, one)
 	a.put(&engine.Event{ID: "1"})
