@@ -30,7 +30,7 @@ type Options struct {
 	KeepSize    int64         // of the folder; 1 GiB. Delivered events go early and new ones are refused rather than grow over it
 	SegmentSize int64         // 64 MiB, or an eighth of KeepSize if that is less
 	MaxKeys     int           // dedupe keys remembered at a time; 5 million, of some 40 bytes of memory
-	Cache       int64         // bytes of recent events in memory; 8 MiB
+	Cache       int64         // bytes of recent events in memory; 2 MiB
 	FS          FS            // the folder; the one on disk
 	Log         *slog.Logger  // for what goes wrong beside a call; nowhere
 }
@@ -47,7 +47,7 @@ func (o *Options) setDefaults() error {
 	setDefault(&o.KeepSize, 1<<30)
 	setDefault(&o.SegmentSize, min(64<<20, max(o.KeepSize/8, 64<<10)))
 	setDefault(&o.MaxKeys, 5_000_000)
-	setDefault(&o.Cache, 8<<20)
+	setDefault(&o.Cache, 2<<20)
 	if o.SegmentSize > maxFrame {
 		return fmt.Errorf("segments of %d bytes are too big, want at most %d", o.SegmentSize, maxFrame)
 	}
