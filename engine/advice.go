@@ -27,6 +27,7 @@ func Advice(doc *flows.Document, reg *Registry) flows.Diagnostics {
 		advice = append(advice, f.advice...)
 		advice = append(advice, f.holdUps()...)
 	}
+	advice = append(advice, p.dry()...)
 	return append(advice, p.shared()...).Sorted()
 }
 
@@ -159,6 +160,32 @@ func (f *flowPlan) reach(n *node, back bool) map[*node]bool {
 func (n *node) leadsTo(m *node) bool {
 	return slices.Contains(n.onError, m.index) ||
 		slices.ContainsFunc(n.out, func(to []int) bool { return slices.Contains(to, m.index) })
+}
+
+// dry finds the sources of topics that no sink of the document writes.
+func (p *plan) dry() flows.Diagnostics {
+	var written []string
+	var readers []*node
+	for _, f := range p.flows {
+		for _, n := range f.nodes {
+			if c, ok := n.impl.(Channel); ok && n.spec.Kind == SinkKind {
+				written = append(written, c.Topic())
+			} else if ok {
+				readers = append(readers, n)
+			}
+		}
+	}
+	var advice flows.Diagnostics
+	for _, n := range readers {
+		name := n.impl.(Channel).Topic()
+		if slices.Contains(written, name) {
+			continue
+		}
+		d := n.doc.Config.Warnf("no sink here writes the topic %q", name)
+		d.Hint = flows.DidYouMean(name, written)
+		advice = append(advice, d)
+	}
+	return advice
 }
 
 // shared finds the paths that several sources take, each of which gets every

@@ -184,6 +184,9 @@ type Fed interface {
 	Settled() bool
 }
 
+// A Channel is a source that reads a topic, or a sink that writes one.
+type Channel interface{ Topic() string }
+
 // A Router is a source that takes HTTP requests; the engine owns the
 // listener. Routes is also called with a nil inlet, to learn the paths alone.
 // Run of such a source has nothing to do but wait for ctx.

@@ -121,7 +121,15 @@ func (t *topicIn) Settled() bool {
 	return cursor != nil && (*cursor).Committed() >= t.log.End()
 }
 
+// Topic is the name of the topic.
+func (t *topicIn) Topic() string { return t.name }
+
+// Topic is the name of the topic.
+func (t *topicOut) Topic() string { return t.name }
+
 var (
+	_ engine.Channel  = (*topicIn)(nil)
+	_ engine.Channel  = (*topicOut)(nil)
 	_ engine.Fed      = (*topicIn)(nil)
 	_ engine.Opener   = (*topicOut)(nil)
 	_ engine.Sink     = (*topicOut)(nil)
