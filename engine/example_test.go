@@ -195,3 +195,11 @@ func ExampleStoredOrphans() {
 	fmt.Println(len(orphans), err)
 	// Output: 0 <nil>
 }
+
+func ExampleHashKey() {
+	var keys engine.KeyTable
+	keys.Set(engine.HashKey("order 7"), engine.KeyOwner{Offset: 3})
+	owner, known := keys.Get(engine.HashKey("order 7"))
+	fmt.Println(owner.Offset, known)
+	// Output: 3 true
+}
