@@ -104,7 +104,7 @@ func TestALaneGoesOnWhileACommitIsWrittenButNotFar(t *testing.T) {
 	}
 	r.wait(t, "one", 2)
 	time.Sleep(50 * time.Millisecond)
-	if got := len(r.ids("one")); got > 4*256 {
+	if got := len(r.ids("one")); got > 4*512 {
 		t.Errorf("%d events are delivered and not committed", got)
 	}
 	close(written)
@@ -143,7 +143,7 @@ func TestALaneThatIsHeldUpHoldsUpTheOthersBeforeTooMuchWouldComeTwice(t *testing
 		r.put(t, part...)
 	}
 	time.Sleep(50 * time.Millisecond)
-	if got := len(r.ids("one")); got > 8*4*256 {
+	if got := len(r.ids("one")); got > 8*4*512 {
 		t.Errorf("%d events are delivered and can't be committed", got)
 	}
 	mended.Store(true)

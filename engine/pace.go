@@ -7,7 +7,7 @@ import (
 
 const (
 	// nearby is how far a source may be ahead of the reader without waiting.
-	nearby = batchSize
+	nearby = batchSize / 2
 	// longestPace is how long a batch may make it wait.
 	longestPace = 20 * time.Millisecond
 )

@@ -14,8 +14,10 @@ import (
 
 const (
 	// batchSize is how many events a lane takes at most at a time. It never
-	// waits to fill a batch.
-	batchSize = 256
+	// waits to fill a batch. A batch costs a sync wherever it is written to: half
+	// as many cost a seventh more of the processor from file to file, and twice
+	// as many save none, since they no longer fit into its cache.
+	batchSize = 512
 	// firstRead is how many a reader is ready for until there are more: most
 	// flows of many are idle most of the time.
 	firstRead = 16

@@ -155,7 +155,7 @@ type replay struct {
 const (
 	// replayAhead is how many events may wait in a log before a replay adds to
 	// them, so that it takes neither the room nor the turn of what comes in.
-	replayAhead = 4 * batchSize
+	replayAhead = 2 * batchSize
 	// replayPause is how long it waits then.
 	replayPause = 20 * time.Millisecond
 )

@@ -229,7 +229,7 @@ type recent struct {
 func (j *Journal) cache(fl *flow, events []*engine.Event, size int64) {
 	const (
 		event = 256 // beside its bytes
-		near  = 256 // events
+		near  = 512 // events
 	)
 	if fl.behind && events[0].Offset > fl.seen()+near {
 		return

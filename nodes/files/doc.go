@@ -25,7 +25,7 @@
 //  3. A file that is renamed is read to its end before the one that took its
 //     name is begun.
 //  4. While one batch is being put in, at most one more is taken. A batch has at
-//     most 256 lines, and 1 MiB and a line.
+//     most 512 lines, and 1 MiB and a line.
 //  5. Nothing that an event says makes the sink write outside the folder that
 //     the fixed part of its path names.
 //  6. A file is only ever grown by whole lines, each in one write, whoever

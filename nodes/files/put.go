@@ -12,7 +12,7 @@ import (
 // more at the moment. It is no larger than what a lane takes at once: more in
 // hand costs memory and saves no time.
 const (
-	batchLines = 256
+	batchLines = 512
 	batchBytes = 1 << 20
 )
 
