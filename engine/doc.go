@@ -65,4 +65,6 @@
 //  6. A part of a node is closed when no plan, request or lane uses it.
 //  7. All that can fail in an Apply happens before anything that runs is
 //     touched.
+//  8. An event reads the same before and behind a log: what a source or node
+//     written in Go has put into it reads as what comes of that in JSON.
 package engine
