@@ -590,8 +590,8 @@ func (m *model) limited(e *sentEvent, id string) bool {
 }
 
 // inOrder checks the order of what came first to a sink. A sink that is another
-// one behind other queues need not wait for what they hold. What a node in
-// trouble has given up may come again, late, if it was not a dead letter yet.
+// one behind other queues need not wait for what they hold. What a node has given
+// up may come again, late, and where a newer document leads it to.
 func (m *model) inOrder(t *rapid.T, node string, list []arrival) {
 	for _, flow := range []string{"f", "g"} {
 		names := m.stands(m.docs, flow, node, func(n *modelNode) string { return n.name })
@@ -601,7 +601,7 @@ func (m *model) inOrder(t *rapid.T, node string, list []arrival) {
 		}
 		last, seen := map[string]int{}, map[string]bool{}
 		for _, a := range list {
-			if a.flow != flow || seen[a.id] || len(a.lost) > 0 || a.hurt && m.mayRepeat() {
+			if a.flow != flow || seen[a.id] || len(a.lost) > 0 || (a.hurt || a.poison != "") && m.mayRepeat() {
 				continue
 			}
 			seen[a.id] = true
