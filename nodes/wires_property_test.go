@@ -36,10 +36,10 @@ type laboratory struct {
 	faults []error
 }
 
-// lab is where feeds and probes work; there is one at a time.
+// lab is where supplies and probes work; there is one at a time.
 var lab *laboratory
 
-// fed are the schemas of feeds: those of sources, and one with much in lists.
+// fed are the schemas of supplies: those of sources, and one with much in lists.
 var fed = func() map[string]engine.Schema {
 	item := engine.ClosedMap(map[string]engine.Shape{"sku": engine.TextShape, "n": engine.NumberShape, "gift": {Kinds: engine.CanBeBool | engine.CanBeNil}})
 	order := engine.ClosedMap(map[string]engine.Shape{
@@ -57,13 +57,13 @@ var fed = func() map[string]engine.Schema {
 	return all
 }()
 
-type feedConfig struct {
+type supplyConfig struct {
 	Of string `flow:"of,main,required"`
 }
 
-type feed string
+type supply string
 
-func (f feed) Run(ctx context.Context, in engine.Inlet) error {
+func (f supply) Run(ctx context.Context, in engine.Inlet) error {
 	for _, e := range lab.events[string(f)] {
 		if err := in.Put(ctx, e); err != nil {
 			return err
@@ -72,10 +72,10 @@ func (f feed) Run(ctx context.Context, in engine.Inlet) error {
 	return nil
 }
 
-var feedSource = engine.SourceSpec[feedConfig]{
-	About:  engine.About{Type: "feed"},
-	Schema: func(c feedConfig) engine.Schema { return fed[c.Of] },
-	New:    func(c feedConfig) (engine.Source, error) { return feed(c.Of), nil },
+var supplySource = engine.SourceSpec[supplyConfig]{
+	About:  engine.About{Type: "supply"},
+	Schema: func(c supplyConfig) engine.Schema { return fed[c.Of] },
+	New:    func(c supplyConfig) (engine.Source, error) { return supply(c.Of), nil },
 }
 
 // A probe is a name, which the check shows what is known.
@@ -335,7 +335,7 @@ func (d *draft) add(id, line string, ports []string, load func(text string) (*fl
 // that the check accepts, and runs them: each event that comes to a node is as
 // it is known there. So what is accepted never reads what no event has.
 func TestWhatIsKnownOfEventsIsTrueOfAllThatCome(t *testing.T) {
-	registry := nodes.All().With(feedSource, probeSink)
+	registry := nodes.All().With(supplySource, probeSink)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "flows.yaml")
 	load := func(text string) (*flows.Document, flows.Diagnostics) {
@@ -361,7 +361,7 @@ func TestWhatIsKnownOfEventsIsTrueOfAllThatCome(t *testing.T) {
 				lab.events[of] = append(lab.events[of], e)
 			}
 			id := fmt.Sprintf("s%d", i)
-			d.lines = append(d.lines, fmt.Sprintf("{id: %s, feed: %s}", id, of))
+			d.lines = append(d.lines, fmt.Sprintf("{id: %s, supply: %s}", id, of))
 			d.outlets = append(d.outlets, outlet{id, fed[of]})
 		}
 		for n := range rapid.IntRange(1, 8).Draw(r, "nodes") {
