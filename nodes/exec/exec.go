@@ -242,8 +242,11 @@ func (s *sink) handle(ctx context.Context, e *engine.Event) (*engine.Event, erro
 		start = s.rehearse
 	}
 	output, err := start(ctx, r)
-	if err != nil || s.Result == "" {
-		return e, err
+	if err != nil {
+		return nil, err
+	}
+	if s.Result == "" {
+		return e, nil
 	}
 	c := e.Copy()
 	if c.Data, err = s.withResult(e.Data, output); err != nil {

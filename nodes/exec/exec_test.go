@@ -218,6 +218,17 @@ func TestAProgramThatFailsSaysWhyAndIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestAnEventGoesOnOnlyOnceItsProgramIsDone(t *testing.T) {
+	got, err := relayed(t, open(t, `fail-if, b`, `result: r`), event("a", `{"a":1}`), event("b", `"b"`))
+	var failures engine.Failures
+	if !errors.As(err, &failures) || len(failures) != 1 || failures[0].Event.ID != "b" {
+		t.Errorf("got %v, want that b failed", err)
+	}
+	if diff := cmp.Diff([]string{`{"a":1,"r":""}`}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWithOneAtATimeWhatIsBehindAFailureWaits(t *testing.T) {
 	batch := []*engine.Event{event("a", `"a"`), event("b", `"b"`), event("c", `"c"`)}
 	for concurrency, want := range map[string][]string{"1": {"b", "c not tried"}, "3": {"b"}} {
