@@ -37,14 +37,23 @@ func schema(c Config) engine.Schema {
 		all = append(all, engine.Variant{Type: engine.OneOf(p.event), Data: data})
 	}
 	if c.Path != "" {
-		known = append(known, sessionTimeout)
-		all = append(all, engine.Variant{Type: engine.Shape{Kinds: engine.CanBeText, Values: []string{sessionTimeout}}})
+		for _, posted := range append([]string{sessionTimeout}, ownNames...) {
+			known = append(known, posted)
+			all = append(all, engine.Variant{Type: engine.Shape{Kinds: engine.CanBeText, Values: []string{posted}}})
+		}
 		all = append(all, engine.Variant{Type: engine.Shape{Kinds: engine.CanBeText, Values: []string{}, Growing: true}})
 	}
 	return all.Each(func(v engine.Variant) engine.Variant {
 		v.Of, v.Source, v.Type.Known = "a Claude event", engine.OneOf("claude"), known
 		return v
 	})
+}
+
+// ownNames are the hooks that may come as events of their own name, as far as
+// they are known (code.claude.com, Hooks reference).
+var ownNames = []string{
+	"Notification", "PermissionRequest", "PostToolUse", "PostToolUseFailure", "PreCompact", "PreToolUse",
+	"SessionEnd", "SessionStart", "SubagentStart", "SubagentStop",
 }
 
 // shapeOf is the shape of the JSON of a payload.

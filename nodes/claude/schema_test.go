@@ -1,7 +1,11 @@
 package claude
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/flowd/flowd/engine"
 	"github.com/flowd/flowd/engine/enginetest"
@@ -45,6 +49,27 @@ func TestEachPayloadFitsTheSchema(t *testing.T) {
 		e := &engine.Event{Source: "claude", Type: kind, Data: engine.JSON(encode(payload))}
 		if err := enginetest.Fits(schema(Config{Level: "full", IncludeMessage: true}), e); err != nil {
 			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+func TestEachHookThatComesByItsOwnNameIsDeclared(t *testing.T) {
+	paths, err := filepath.Glob("testdata/hooks/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(err, paths)
+	}
+	s := &source{config: Config{Path: "/claude", Level: "full"}, ways: newWays()}
+	for _, path := range paths {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, _, err := s.posted(body, time.Now())
+		if err != nil || f.event == nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if known := schema(s.config).Name("type").Known; !slices.Contains(known, f.event.Type) {
+			t.Errorf("%s becomes %s, which is not in %q", path, f.event.Type, known)
 		}
 	}
 }
