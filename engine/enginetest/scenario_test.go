@@ -333,6 +333,27 @@ flows:
 	}
 }
 
+func TestABodyIsReadFromAnywhere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "body.json")
+	if err := os.WriteFile(path, []byte(`{"n": 7}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	results, _ := play(t, `
+flows:
+  f:
+    nodes:
+      - webhook: /in
+      - http: https://example.com/
+`, `
+tests:
+  - name: a path that begins at the root
+    send: [{file: '`+path+`'}]
+    expect: {http: [{body: {n: 7}}]}`)
+	if len(results) != 1 || !results[0].Passed() {
+		t.Fatalf("%+v", results)
+	}
+}
+
 func TestUpdateWritesWhatCame(t *testing.T) {
 	results, path := play(t, `
 flows:
@@ -357,9 +378,11 @@ tests:
     send: [{id: a, data: {n: 1}}, {id: a, data: 2}]
   - name: three
     send: [{id: a, data: {n: 1}}]
-    reply: {http: 400}`)
+    reply: {http: 400}
+  - name: four
+    send: [{id: a, data: {n: 4}}]`)
 	changed, err := enginetest.Update(path, results)
-	if err != nil || changed != 3 {
+	if err != nil || changed != 4 {
 		t.Fatal(changed, err)
 	}
 	got, err := os.ReadFile(path)
@@ -387,6 +410,11 @@ tests:
       http: []
       dead:
         - {node: "http", error: "POST https://example.com: 400 Bad Request", id: "a", data: {"n": 1}}
+  - name: four
+    send: [{id: a, data: {n: 4}}]
+    expect:
+      http:
+        - {method: "POST", url: "https://example.com/", body: {"n": 4}}
 `
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)

@@ -179,7 +179,11 @@ func (s *Send) read(folder string) (diags flows.Diagnostics) {
 	case s.File != "" && s.Body.Value != nil:
 		diags = append(diags, s.at.Key("body").Errorf("want file or body, not both"))
 	case s.File != "":
-		if s.body, err = os.ReadFile(filepath.Join(folder, s.File)); err != nil {
+		path := s.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(folder, path)
+		}
+		if s.body, err = os.ReadFile(path); err != nil {
 			diags = append(diags, s.at.Get("file").Errorf("%v", err))
 		}
 	case s.Body.Value != nil:
