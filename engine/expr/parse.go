@@ -224,7 +224,7 @@ func explain(d *flows.Diagnostic, at int, message string, src *source) {
 	case m != nil && !src.hidden:
 		d.Message = "unexpected " + m[2]
 		d.Hint = hints[strings.Trim(m[2], `"`)]
-		if m[1] == "Identifier" {
+		if m[1] == "Identifier" && d.Hint == "" {
 			d.Hint = src.textHint(src.text, true)
 		}
 	case strings.Contains(message, "literal not terminated"):
@@ -273,4 +273,11 @@ var hints = map[string]string{
 	".":   "a name is missing before the dot",
 	":":   "a map inside map(…) and the like stands in parentheses: ({name: 1})",
 	"&":   "write && or and",
+
+	// what other languages have
+	"AND":  "write and",
+	"OR":   "write or",
+	"is":   "write == to compare",
+	"like": "write startsWith, endsWith, contains or matches",
+	"LIKE": "write startsWith, endsWith, contains or matches",
 }
