@@ -82,7 +82,11 @@ func complete(words []string) []string {
 	o := &options{out: io.Discard, err: io.Discard}
 	c.flags(set, o)
 	if n := len(words); n > 0 && strings.HasPrefix(words[n-1], "-") && wantsValue(set, words[n-1]) {
-		return nil
+		_, err := parse(set, words[:n-1]) // for the documents that it names
+		if err != nil {
+			return nil
+		}
+		return beginning(o.values(set.Lookup(strings.TrimLeft(words[n-1], "-"))), last)
 	}
 	if strings.HasPrefix(last, "-") {
 		set.VisitAll(func(f *flag.Flag) { found = append(found, dashed(f.Name)) })
@@ -123,8 +127,8 @@ func (o *options) arguments(command string, before []string) []string {
 	case command == "dead" && len(before) == 0:
 		return []string{"list", "show", "retry", "drop"}
 	case command == "graph" && len(before) == 0:
-		return o.inDocument(func(f *flows.Flow) []string { return []string{f.Name} })
-	case (command == "tail" || command == "replay") && len(before) == 0:
+		return o.flowNames()
+	case command == "tail":
 		return o.inDocument(func(f *flows.Flow) []string {
 			all := []string{f.Name}
 			for _, n := range f.Nodes {
@@ -143,6 +147,24 @@ func (o *options) arguments(command string, before []string) []string {
 		})
 	}
 	return nil
+}
+
+// values lists what a flag may be, where there are few, as its usage has them.
+func (o *options) values(f *flag.Flag) []string {
+	switch f.Name {
+	case "flow":
+		return o.flowNames()
+	case "format", "log-format", "log-level":
+		_, list, _ := strings.Cut(f.Usage, ": ")
+		list, _, _ = strings.Cut(list, " (")
+		list, _, _ = strings.Cut(list, ", which")
+		return strings.FieldsFunc(strings.ReplaceAll(list, " or ", ","), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return nil
+}
+
+func (o *options) flowNames() []string {
+	return o.inDocument(func(f *flows.Flow) []string { return []string{f.Name} })
 }
 
 func (o *options) inDocument(namesOf func(*flows.Flow) []string) (all []string) {

@@ -39,7 +39,11 @@ func writeMan(w io.Writer) {
 		if i == 0 {
 			name = ""
 		}
-		fmt.Fprintf(w, ".B flowd %s\n%s\n.br\n", name, roff(c.args))
+		fmt.Fprintln(w, strings.TrimSpace(".B flowd "+name))
+		if c.args != "" {
+			fmt.Fprintln(w, roff(c.args))
+		}
+		fmt.Fprintln(w, ".br")
 	}
 	fmt.Fprint(w, ".SH DESCRIPTION\n", roff("flowd runs the flows of a flows.yaml: events come in at sources, go through nodes, and are delivered by sinks. Saving the file reloads the flows. flowd nodes lists the node types, flowd nodes TYPE tells all about one."), "\n.SH COMMANDS\n")
 	for _, c := range all {
