@@ -100,11 +100,11 @@ func (c *compiler) unknownFunction(n ast.Node, name string, args []ast.Node) {
 	}
 	from, to := n.Location().From, n.Location().To
 	if _, ok := c.scope.roots[name]; ok || c.variable(name) >= 0 {
-		c.mistakeAt(from, to, "%s is not a function", c.quote(name))
+		c.mistakeAt(from, to, "%s is not a function", c.quote(n, name))
 		return
 	}
 	known := slices.Concat(slices.Collect(maps.Keys(functions)), loops)
-	d := c.mistakeAt(from, to, "unknown function %s", c.quote(name))
+	d := c.mistakeAt(from, to, "unknown function %s", c.quote(n, name))
 	d.Hint = flows.DidYouMean(name, known)
 }
 
@@ -167,7 +167,7 @@ func (c *compiler) method(n *ast.CallNode, callee *ast.MemberNode) part {
 	name := property.Value
 	f := methods[name]
 	if f == nil || !base.kinds.has(f.takes[0]) {
-		d := c.mistakeAt(loc.From, loc.To, "unknown function %s of %s", c.quote(name), base.kinds&(isTime|isDuration))
+		d := c.mistakeAt(loc.From, loc.To, "unknown function %s of %s", c.quote(property, name), base.kinds&(isTime|isDuration))
 		d.Hint = methodHint(base.kinds, name)
 		return unknown
 	}

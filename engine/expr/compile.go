@@ -97,9 +97,9 @@ func (c *compiler) show(n ast.Node) string {
 	return c.site(n, n).label(0)
 }
 
-// quote is a name of the expression for a message, unless it may be secret.
-func (c *compiler) quote(name string) string {
-	if c.src.hidden {
+// quote is a name that n has for a message, unless it may be secret.
+func (c *compiler) quote(n ast.Node, name string) string {
+	if c.src.hidden && c.src.hides(extent(n)) {
 		return "***"
 	}
 	return strconv.Quote(name)
@@ -252,7 +252,7 @@ func (c *compiler) let(n *ast.VariableDeclaratorNode) part {
 	value := c.node(n.Value)
 	_, isRoot := c.scope.roots[n.Name]
 	if isRoot || c.variable(n.Name) >= 0 {
-		c.mistakeAt(n.Location().From, n.Location().To, "%s is a name already", c.quote(n.Name))
+		c.mistakeAt(n.Location().From, n.Location().To, "%s is a name already", c.quote(n, n.Name))
 		return unknown
 	}
 	slot := len(c.vars)

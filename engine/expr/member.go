@@ -144,7 +144,7 @@ func (c *compiler) identifier(n *ast.IdentifierNode) part {
 		c.mistake(n, "$env is not a part of the language").Hint = "write the names themselves: " + strings.Join(c.scope.names, ", ")
 		return unknown
 	}
-	d := c.mistake(n, "unknown name %s", c.quote(n.Value))
+	d := c.mistake(n, "unknown name %s", c.quote(n, n.Value))
 	if _, ok := functions[n.Value]; ok || isLoop(n.Value) {
 		d.Hint = n.Value + " is a function: " + n.Value + "(…)"
 		return unknown
@@ -177,7 +177,7 @@ func (c *compiler) pointer(n *ast.PointerNode) part {
 	case n.Name == "acc":
 		return part{kinds: isAny, code: func(s *state) any { return s.frames[len(s.frames)-1].acc }}
 	default:
-		c.mistake(n, "unknown name %s", c.quote("#"+n.Name)).Suggest("#"+n.Name, []string{"#", "#index", "#acc"})
+		c.mistake(n, "unknown name %s", c.quote(n, "#"+n.Name)).Suggest("#"+n.Name, []string{"#", "#index", "#acc"})
 	}
 	return unknown
 }
@@ -230,7 +230,7 @@ func (c *compiler) path(n *ast.MemberNode) part {
 	slices.Reverse(keys)
 	slices.Reverse(places)
 	from := c.node(base)
-	if !c.readable(n, base, from, "has no field "+c.quote(keys[0])) {
+	if !c.readable(n, base, from, "has no field "+c.quote(places[0], keys[0])) {
 		return unknown
 	}
 	c.headers(n, base, keys)
@@ -282,9 +282,9 @@ func (c *compiler) headers(n *ast.MemberNode, base ast.Node, keys []string) {
 		return
 	}
 	if key := full[i+1]; strings.ToLower(key) != key {
-		d := c.mistake(n, "the names of headers are in lower case here, so %s is always nil", c.quote(key))
+		d := c.mistake(n, "the names of headers are in lower case here, so %s is always nil", c.quote(n, key))
 		d.Severity = flows.Warning
-		d.Hint = "did you mean " + c.quote(strings.ToLower(key)) + "?"
+		d.Hint = "did you mean " + c.quote(n, strings.ToLower(key)) + "?"
 	}
 }
 

@@ -134,11 +134,11 @@ func (c *compiler) unknownField(shape engine.Shape, base ast.Node, path []string
 	case shape.Kinds == engine.CanBeNil && of == "error":
 		c.mistake(base, "error is always nil here").Hint = "it is there behind an error port: from: ID.error"
 	case shape.Kinds == engine.CanBeNil:
-		c.mistake(at, "%s is always nil here, so there is no %s in it", of, c.quote(key))
+		c.mistake(at, "%s is always nil here, so there is no %s in it", of, c.quote(at, key))
 	case shape.Kinds&engine.CanBeMap == 0:
-		c.mistake(at, "%s is %s, which has no field %s", of, kinds(shape.Kinds).there(), c.quote(key))
+		c.mistake(at, "%s is %s, which has no field %s", of, kinds(shape.Kinds).there(), c.quote(at, key))
 	default:
-		d := c.mistake(at, "unknown field %s in %s of %s", c.quote(key), of, c.events)
+		d := c.mistake(at, "unknown field %s in %s of %s", c.quote(at, key), of, c.events)
 		d.Hint = flows.DidYouMean(key, shape.Names())
 		if types := c.typesWith(base, append(slices.Clone(path), key)); types != "" {
 			d.Hint = "it comes with " + types
@@ -205,7 +205,7 @@ func (c *compiler) text(of ast.Node, p part, with ast.Node) {
 	case maybe:
 		says = "is not known to be"
 	}
-	d := c.mistake(with, "%s %s %s", subject, says, c.quote(text.Value))
+	d := c.mistake(with, "%s %s %s", subject, says, c.quote(text, text.Value))
 	d.Hint = flows.DidYouMean(text.Value, p.shape.Known)
 	if maybe || name != nil && name.Value == "source" && !flows.IsSlip(text.Value, p.shape.Known) {
 		d.Severity = flows.Warning
@@ -250,7 +250,7 @@ func (c *compiler) partOfText(n *ast.BinaryNode, p part) {
 		subject = "none of the texts that " + cmp.Or(c.show(n.Left), "this") + " may be"
 	}
 	says := map[string]string{"startsWith": "starts with", "endsWith": "ends with"}
-	d := c.mistake(with, "%s %s %s", subject, cmp.Or(says[n.Operator], n.Operator), c.quote(with.Value))
+	d := c.mistake(with, "%s %s %s", subject, cmp.Or(says[n.Operator], n.Operator), c.quote(with, with.Value))
 	if d.Hint = flows.DidYouMean(with.Value, parts); !strings.HasPrefix(d.Hint, "did you mean") {
 		d.Hint = flows.DidYouMean("", p.shape.Known)
 	}
