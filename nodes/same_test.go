@@ -87,7 +87,7 @@ func allKinds() []*engine.Event {
 	at := time.Date(2026, 1, 31, 18, 0, 0, 5, time.FixedZone("JST", 9*3600))
 	var events []*engine.Event
 	for _, a := range []any{
-		4.0, 4.5, 7, uint8(7), uint64(math.MaxUint64), -0.0, float64(1 << 60), 1e300, "\xff", []byte("x"), nil, true, []string{"a"}, map[string]int{"k": 1}, at,
+		4.0, 4.5, 7, uint8(7), uint64(math.MaxUint64), math.Copysign(0, -1), float64(1 << 60), 1e300, "\xff", []byte("x"), nil, true, []string{"a"}, map[string]int{"k": 1}, at,
 	} {
 		events = append(events, &engine.Event{Time: at, Meta: meta, Data: engine.Value(map[string]any{"a": a, "n": 2.0})})
 	}
