@@ -35,7 +35,7 @@ func (r *rehearsal) compare() flows.Diagnostics {
 			case name == dead:
 				m.list(dead, e.Value, letters)
 			case counting(e.Value):
-				m.counts(name, e.Value, r.paths.tallies[name])
+				m.counts(name, e.Value, &r.paths)
 			default:
 				m.list(name, e.Value, r.got[name])
 			}
@@ -73,14 +73,14 @@ func counting(v *flows.Value) bool {
 // blamed on the place of the expectation.
 type matcher struct{ diags flows.Diagnostics }
 
-func (m *matcher) counts(node string, want *flows.Value, t *tally) {
+func (m *matcher) counts(name string, want *flows.Value, of *paths) {
 	for _, e := range want.Entries {
 		if !slices.Contains(counts, e.Key.Text) {
 			m.diags = append(m.diags, e.Key.Errorf("%q is no number of a node", e.Key.Text).Suggest(e.Key.Text, counts))
 			continue
 		}
-		if got := t.count(e.Key.Text); strconv.Itoa(got) != e.Value.Text {
-			m.diags = append(m.diags, e.Value.Errorf("%s: %s is %d", node, e.Key.Text, got))
+		if got := of.count(name, e.Key.Text); strconv.Itoa(got) != e.Value.Text {
+			m.diags = append(m.diags, e.Value.Errorf("%s: %s is %d", name, e.Key.Text, got))
 		}
 	}
 }

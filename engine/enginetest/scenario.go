@@ -31,7 +31,7 @@ type Result struct {
 
 	scenario *Scenario
 	sinks    map[string]bool
-	tallies  map[string]*tally
+	paths    *paths
 	dead     []any
 }
 
@@ -354,7 +354,7 @@ func (r *rehearsal) finish(result *Result) {
 		}
 	}
 	result.Got, result.Log = r.got, r.log.String()
-	result.sinks, result.tallies, result.dead = r.sinks, r.paths.tallies, r.letters()
+	result.sinks, result.paths, result.dead = r.sinks, &r.paths, r.letters()
 	for i, s := range r.sent {
 		result.Ways = append(result.Ways, fmt.Sprintf("%d. %s", i+1, r.became(s)))
 		r.mistakes = append(r.mistakes, r.refused(s)...)

@@ -354,6 +354,26 @@ tests:
 	}
 }
 
+func TestPortsAreCounted(t *testing.T) {
+	results, _ := play(t, `
+flows:
+  f:
+    nodes:
+      - webhook: /in
+      - switch: {big: data.n > 1, else: small}
+      - http: https://example.com/
+        from: switch.big
+      - debug:
+        from: [switch.small, http.error]
+`, `
+tests:
+  - name: how many went where
+    send: [{data: {n: 1}}, {data: {n: 2}}, {data: {n: 3}}]
+    reply: {http: [200, 400]}
+    expect: {switch.big: {out: 2}, switch.small: {out: 1}, http.error: {out: 1}, debug: {in: 2}}`)
+	passes(t, results)
+}
+
 func TestUpdateWritesWhatCame(t *testing.T) {
 	results, path := play(t, `
 flows:

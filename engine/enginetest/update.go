@@ -98,7 +98,7 @@ func (r *Result) keys() []string {
 	return keys
 }
 
-func (r *Result) counted(node, what string) int { return r.tallies[node].count(what) }
+func (r *Result) counted(key, what string) int { return r.paths.count(key, what) }
 
 // blockEnd is the index of the line behind a block whose first line, counted
 // from 1, is given: the next that is indented less.

@@ -146,6 +146,28 @@ func (r *rehearsal) step(s engine.Step) {
 	}
 }
 
+// count is a number of a node, or of one of its ports, ID.PORT: how many went
+// there.
+func (p *paths) count(key, what string) int {
+	id, port, ok := strings.Cut(key, ".")
+	t := p.tallies[id]
+	switch {
+	case !ok:
+		return t.count(what)
+	case t == nil || what != "in" && what != "out":
+		return 0
+	case port == "error":
+		return t.count("failed")
+	}
+	n := 0
+	for _, out := range t.passed {
+		if out.Port == port {
+			n++
+		}
+	}
+	return n
+}
+
 // counts are what `expect: {ID: {…}}` may ask for.
 var counts = []string{"in", "out", "dropped", "failed"}
 
