@@ -50,11 +50,11 @@ flows:
         retry: {first: 2ms, max: 50ms}
 `
 
-// What is in hand at the most, in events: of a flow with one lane the batch
-// that it walks, of a flow with several three batches a lane.
+// What is in hand at the most, in events: three batches a lane, of which it walks
+// one, and others wait for it or for their commit.
 const (
-	inHand      = 256
-	inHandLanes = 3 * 3 * 256
+	inHand      = 3 * 512
+	inHandLanes = 3 * inHand
 )
 
 // A crash is a flowd that dies again and again.
