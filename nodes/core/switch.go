@@ -125,6 +125,22 @@ func (c SwitchConfig) gives(in engine.Schema) []engine.Schema {
 	return out
 }
 
+// Fits says which ports no event leaves by, where it is known which come.
+func (c SwitchConfig) Fits(in engine.Schema, report flows.Report) {
+	rest := in
+	for _, cs := range c.Cases {
+		alone, _ := cs.When.Narrow(in)
+		left, others := cs.When.Narrow(rest)
+		if !c.All && len(alone) > 0 && len(left) == 0 {
+			report(cs.Port, "the cases before take every event for which this is true").Severity = flows.Warning
+		}
+		rest = others
+	}
+	if c.Else != "" && len(rest) == 0 {
+		report("else", "every event goes to one of the other ports").Severity = flows.Warning
+	}
+}
+
 func newSwitch(c SwitchConfig) (engine.Processor, error) {
 	other := slices.Index(c.ports(), c.Else) // -1 without else
 	return engine.Each(func(_ context.Context, e *engine.Event, out *engine.Outlet) error {
@@ -154,3 +170,5 @@ func newSwitch(c SwitchConfig) (engine.Processor, error) {
 		return nil
 	}), nil
 }
+
+var _ engine.Fitter = SwitchConfig{}
