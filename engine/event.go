@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -154,7 +153,7 @@ type payload struct {
 
 // decoded is a value inside a payload that was decoded, in a list of all.
 type decoded struct {
-	mark  int // in the index; 0 is the whole payload, ^mark the names of a map, and given what Value was given
+	mark  int // in the index; 0 is the whole payload, and ^mark the names of a map
 	value any
 	err   error // of the whole payload
 	next  *decoded
@@ -180,16 +179,21 @@ func Compact(raw []byte) Data {
 
 // Value is the payload with value v: nil, bool, string, any kind of number,
 // []any or map[string]any, or what else encoding/json can write. It keeps v,
-// which must not be changed afterwards. [Data.Value] gives back what comes of it
-// in JSON, with or without a log in between: 2.0 is the integer 2.
+// which must not be changed afterwards. What would read otherwise behind a log,
+// such as 2.0, which is the integer 2 in JSON, is JSON text at once.
 func Value(v any) Data {
+	made := &decoded{value: v}
+	if !isDecoded(v, 0) {
+		raw, err := AppendJSON(nil, v)
+		if err == nil {
+			return Compact(raw)
+		}
+		made = &decoded{err: err}
+	}
 	p := &payload{}
-	p.made.Store(&decoded{mark: given, value: v})
+	p.made.Store(made)
 	return Data{p}
 }
-
-// given is the mark of a value that is not known to be as it is read from JSON.
-const given = math.MinInt
 
 // indexed goes through raw, the first time, and reports whether it is JSON that
 // has an index.
@@ -230,15 +234,7 @@ func (d Data) Value() (any, error) {
 		return v.Value(), nil
 	}
 	made := &decoded{}
-	if was := d.p.decoded(given); was != nil && isDecoded(was.value, 0) {
-		made.value = was.value
-	} else if raw, err := d.Bytes(); err != nil {
-		made.err = err
-	} else if d.p.raw != nil {
-		made.value, made.err = decodeJSON(raw)
-	} else {
-		made.value, made.err = JSON(raw).Value()
-	}
+	made.value, made.err = decodeJSON(d.p.raw)
 	d.p.remember(made)
 	return made.value, made.err
 }
@@ -266,7 +262,7 @@ func (d Data) Bytes() ([]byte, error) {
 	if raw := d.p.wrote.Load(); raw != nil {
 		return *raw, nil
 	}
-	raw, err := AppendJSON(nil, d.p.decoded(given).value)
+	raw, err := d.AppendJSON(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +294,11 @@ func (d Data) AppendJSON(dst []byte) ([]byte, error) {
 		if raw := p.wrote.Load(); raw != nil {
 			return append(dst, *raw...), nil
 		}
-		return AppendJSON(dst, p.decoded(given).value)
+		made := p.decoded(0)
+		if made.err != nil {
+			return dst, made.err
+		}
+		return AppendJSON(dst, made.value)
 	case p.compact || p.indexed() && !p.spaced:
 		return append(dst, p.raw...), nil
 	}
