@@ -220,10 +220,11 @@ func (in *inlet) Ask(ctx context.Context, e *Event) (Answer, error) {
 }
 
 func (in *inlet) stamp(batch []*Event) error {
+	now := time.Now()
 	for _, e := range batch {
 		e.Node, e.ask = in.node, nil
 		if e.Time.IsZero() {
-			e.Time = time.Now()
+			e.Time = now
 		}
 		e.Time = e.Time.Round(0).UTC() // as a log gives it back
 	}

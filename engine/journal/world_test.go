@@ -432,7 +432,19 @@ func (w *world) options() journal.Options {
 	return opt
 }
 
-// ended is a context for a read that should not wait.
+// ended is a context for a read that should not wait: it ends soon after
+// somebody begins to wait for it, however long what is before that takes.
 func ended() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(bg, 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(bg)
+	return waited{ctx, cancel}, cancel
+}
+
+type waited struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+func (w waited) Done() <-chan struct{} {
+	time.AfterFunc(50*time.Millisecond, w.cancel)
+	return w.Context.Done()
 }
