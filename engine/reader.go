@@ -84,8 +84,11 @@ func (f *flow) rewind(p *livePlan) {
 type crew struct {
 	flow *flow
 	plan *livePlan
-	jobs []chan job // one of each lane
+	jobs []chan job // one of each lane; nil until there is one for it
 	free sync.Pool  // of *buffer
+
+	lanes sync.WaitGroup
+	lane  func(jobs <-chan job) // the life of one
 
 	room    chan struct{} // tells that there may be room for more in hand; takes one
 	commits sync.WaitGroup
@@ -125,16 +128,9 @@ func (c *crew) work() error {
 	ctx, cancel := context.WithCancel(c.flow.reading)
 	defer cancel()
 	defer context.AfterFunc(c.plan.work, cancel)()
-	var lanes, releases sync.WaitGroup
-	ahead := readAhead
-	if c.plan.lanes > 1 { // one that is held up must not hold up the reader
-		ahead = inHand * batchSize
-	}
-	for range c.plan.lanes {
-		jobs := make(chan job, ahead)
-		c.jobs = append(c.jobs, jobs)
-		lanes.Go(func() { c.walk(ctx, jobs, cancel) })
-	}
+	var releases sync.WaitGroup
+	c.jobs = make([]chan job, c.plan.lanes)
+	c.lane = func(jobs <-chan job) { c.walk(ctx, jobs, cancel) }
 	c.floors = slices.Repeat([]Offset{noRest}, len(c.plan.holders))
 	walked := make(chan struct{})
 	for i := range c.plan.holders {
@@ -142,9 +138,11 @@ func (c *crew) work() error {
 	}
 	err := c.readAll(ctx)
 	for _, jobs := range c.jobs {
-		close(jobs)
+		if jobs != nil {
+			close(jobs)
+		}
 	}
-	lanes.Wait()
+	c.lanes.Wait()
 	close(walked)
 	releases.Wait()
 	c.commits.Wait()
@@ -224,13 +222,28 @@ func (c *crew) hand(from *buffer, n int) {
 	c.mu.Unlock()
 	c.flow.taken.Store(uint64(r.last))
 	if parts == nil {
-		c.jobs[0] <- job{batch, r}
+		c.give(0, job{batch, r})
 	}
 	for i, part := range parts {
 		if len(part) > 0 {
-			c.jobs[i] <- job{part, r}
+			c.give(i, job{part, r})
 		}
 	}
+}
+
+// give gives j to a lane, which begins with its first: most flows of many are
+// idle.
+func (c *crew) give(i int, j job) {
+	if c.jobs[i] == nil {
+		ahead := readAhead
+		if len(c.jobs) > 1 { // one that is held up must not hold up the reader
+			ahead = inHand * batchSize
+		}
+		jobs := make(chan job, ahead)
+		c.jobs[i] = jobs
+		c.lanes.Go(func() { c.lane(jobs) })
+	}
+	c.jobs[i] <- j
 }
 
 var laneSeed = maphash.MakeSeed()
