@@ -131,6 +131,7 @@ type composer struct {
 	count   int                   // values so far
 	aliased int                   // values that aliases stand for
 	end     int                   // where the last value ended
+	text    []rune                // of the last scalar
 	diags   Diagnostics
 }
 

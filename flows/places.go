@@ -1,6 +1,9 @@
 package flows
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // A place is where one rune of a value's text stands in its file.
 type place struct{ line, column, width int32 }
@@ -99,6 +102,10 @@ func (t *tracer) fold(escaped bool) bool {
 
 // plain traces a plain scalar and returns where it ends.
 func (t *tracer) plain() (end int, ok bool) {
+	if end := t.pos + len(t.text); end <= len(t.src.runes) && slices.Equal(t.src.runes[t.pos:end], t.text) && !slices.ContainsFunc(t.text, isBreak) {
+		t.note(t.pos, 1) // one run
+		return end, true
+	}
 	for !t.done() {
 		if t.fold(false) {
 			continue

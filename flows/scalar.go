@@ -10,7 +10,11 @@ import (
 
 func (c *composer) scalar(n *yaml.Node, start int, key *Value) *Value {
 	v := &Value{Text: n.Value, Kind: String}
-	t := &tracer{src: c.src, pos: start, text: []rune(n.Value)}
+	c.text = c.text[:0]
+	for _, r := range n.Value {
+		c.text = append(c.text, r)
+	}
+	t := &tracer{src: c.src, pos: start, text: c.text}
 	var ok bool
 	switch {
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
