@@ -25,6 +25,9 @@ type receiver struct {
 
 	mu     sync.Mutex
 	server *http.Server // nil while it is down
+
+	taking sync.RWMutex
+	away   bool // it takes nothing more
 }
 
 // A parcel is the body of an event of these tests: the serial number of its
@@ -63,6 +66,7 @@ func (r *receiver) up() {
 		r.t.Error(err)
 		return
 	}
+	r.turnAway(false)
 	r.server = &http.Server{Handler: r}
 	go func(s *http.Server) { _ = s.Serve(l) }(r.server) // ends with ErrServerClosed
 }
@@ -72,6 +76,7 @@ func (r *receiver) down() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.server != nil {
+		r.turnAway(true)
 		_ = r.server.Shutdown(context.Background())
 		r.server = nil
 	}
@@ -83,6 +88,15 @@ func (r *receiver) answer(status int) {
 }
 
 func (r *receiver) answerBy(status func(path string) int) { r.status.Store(&status) }
+
+// turnAway has it take nothing more, or take again. A server that shuts down
+// may close a connection on which a request is just coming in, and handle that
+// all the same: what nobody can be answered must not count as delivered.
+func (r *receiver) turnAway(away bool) {
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	r.away = away
+}
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var p parcel
@@ -100,6 +114,12 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			w.WriteHeader(code)
 			return
 		}
+	}
+	r.taking.RLock()
+	defer r.taking.RUnlock()
+	if r.away {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	r.took(req.URL.Path, p)
 }
