@@ -80,6 +80,7 @@ func (h *handFed) on(t *testing.T, fs *memfs.FS, act func(put func(ids ...string
 				t.Error(err)
 			}
 		}
+		time.Sleep(10 * time.Millisecond) // a cursor waits a little for the next events
 		synctest.Wait()
 	})
 	after := fs.Kill()
