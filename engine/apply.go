@@ -264,7 +264,7 @@ func (c *change) open(ctx context.Context, fr fresh) error {
 		Topic: e.topic(n),
 	}
 	if isQueue(n.impl) {
-		env.queue = c.flow(fr.plan.name + "." + n.id).store
+		env.queue = c.flow(fr.plan.logBehind(n)).store
 	}
 	c.opened = append(c.opened, n.part)
 	return n.open(ctx, env)
@@ -398,7 +398,7 @@ func (c *change) drain() (begin []*flow) {
 func (c *change) feeds(p *flowPlan) (behind []*flow) {
 	for _, n := range p.nodes {
 		if isQueue(n.impl) {
-			f := c.flow(p.name + "." + n.id)
+			f := c.flow(p.logBehind(n))
 			f.writers.Add(1)
 			behind = append(behind, f)
 		}

@@ -45,6 +45,9 @@ type flowPlan struct {
 	advice flows.Diagnostics // see Advice
 }
 
+// logBehind is the name of the log behind a queue.
+func (f *flowPlan) logBehind(queue *node) string { return f.name + "." + queue.id }
+
 // forget lets go of the document, before the flow runs.
 func (f *flowPlan) forget() {
 	f.doc, f.advice = nil, nil

@@ -178,7 +178,7 @@ func (f *flowPlan) shares(g *flowPlan) bool {
 
 // writes reports whether f has the queue of a log.
 func (f *flowPlan) writes(log string) bool {
-	return slices.ContainsFunc(f.nodes, func(n *node) bool { return isQueue(n.impl) && f.name+"."+n.id == log })
+	return slices.ContainsFunc(f.nodes, func(n *node) bool { return isQueue(n.impl) && f.logBehind(n) == log })
 }
 
 // await waits for the turn of p, and reports false if p is retired or the

@@ -77,7 +77,7 @@ func (g *graph) split(f *flowPlan) ([]*flowPlan, flows.Diagnostics) {
 		of[n] = at
 		at.place(n)
 		if n.part != nil && isQueue(n.impl) {
-			q := &flowPlan{name: f.name, log: f.name + "." + n.id, queue: true, doc: f.doc, lanes: f.lanes, orderBy: f.orderBy, parted: f.parted}
+			q := &flowPlan{name: f.name, log: f.logBehind(n), queue: true, doc: f.doc, lanes: f.lanes, orderBy: f.orderBy, parted: f.parted}
 			q.place(entryOf(n))
 			behind[n] = q
 			all = append(all, q)
