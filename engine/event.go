@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // An Offset is the position of an event in its flow's log. Offsets begin at 1
@@ -55,9 +54,9 @@ type Meta map[string]any
 // settleMeta makes the meta of events what a log gives back: its values are of
 // the kinds that JSON has, as [Data.Value] returns them.
 func settleMeta(batch []*Event) error {
-	var seen unsafe.Pointer // that of all lines of a file is one
+	var seen uintptr // that of all lines of a file is one
 	for _, e := range batch {
-		at := reflect.ValueOf(e.Meta).UnsafePointer()
+		at := reflect.ValueOf(e.Meta).Pointer()
 		if at == seen || isKept(map[string]any(e.Meta), 0) {
 			seen = at
 			continue
