@@ -45,16 +45,22 @@ func TestEveryMistakeIsToldWithItsPlace(t *testing.T) {
 			fmt.Fprintf(&got, "\t%d:%d %s: %s: %s (%s)\n", d.Span.Line, d.Span.Column, string(at[:d.Span.Length]), d.Severity, d.Message, d.Hint)
 		}
 	}
+	wantGolden(t, golden, got.String())
+}
+
+// wantGolden compares what came out with a file, which -update writes.
+func wantGolden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Error(diff)
 	}
 }

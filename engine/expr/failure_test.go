@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/flowd/flowd/engine"
 )
 
@@ -77,16 +75,5 @@ func TestEveryFailureSaysWhatFailed(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "\terror: %s\n", failed)
 	}
-	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
-	}
+	wantGolden(t, golden, got.String())
 }
